@@ -1,0 +1,98 @@
+"""What the engine keeps per user: one bounded, immutable value.
+
+Encoded as a msgpack array (`stream/codecs.py`). Every field says its bound; a typical active user
+stays below 1 KiB (`tests/state/test_profile.py` shows the distribution on real data).
+"""
+
+from collections.abc import Iterable
+from struct import unpack_from
+from typing import Final
+from zlib import crc32
+
+from msgspec import Struct
+
+from state.event import EVENT_TYPES
+
+PROFILE_VERSION: Final = 1
+MAX_ITEMS: Final = 32
+"""Most recent interactions kept."""
+MAX_SEEN: Final = 16
+"""Event ids remembered for dedupe: a duplicate comes from a producer that tries again, soon after."""
+SEEN_BYTES: Final = 6
+"""Bytes per remembered event id: 16 of 2**48 makes a false duplicate a 1e-13 event."""
+MAX_OPEN_SLATES: Final = 3
+"""Slates that still await feedback."""
+ITEM_HASH_BYTES: Final = 4
+"""Bytes per item of an open slate: one false answer among 10 items in 4e8 events."""
+
+
+class OpenSlate(Struct, frozen=True, array_like=True):
+    """A published slate that feedback may still answer.
+
+    Item ids are kept as hashes: feedback brings the id, and the profile's size does not depend on how
+    long a shop's ids are.
+    """
+
+    slate_id: str
+    time: int
+    scenario: str
+    policy: str
+    policy_version: str
+    items: bytes
+    """CRC-32 of the item ids, little-endian [n], in slate order: position is index + 1."""
+    propensities: bytes
+    """Little-endian float32 [n]."""
+
+    def position_of(self, item_id: str) -> int | None:
+        """1-based position of an item, or None if it was not in the slate."""
+        digest = item_hash(item_id)
+        at = self.items.find(digest)
+        while at > 0 and at % ITEM_HASH_BYTES:  # a match across two neighbours is none
+            at = self.items.find(digest, at + 1)
+        return at // ITEM_HASH_BYTES + 1 if at >= 0 else None
+
+    def propensity_at(self, position: int) -> float:
+        """Propensity of the item at a 1-based position of this slate."""
+        propensity: float = unpack_from("<f", self.propensities, 4 * (position - 1))[0]
+        return propensity
+
+
+class Profile(Struct, frozen=True, array_like=True):
+    """One user's state. Times are epoch milliseconds unless said otherwise."""
+
+    version: int = PROFILE_VERSION
+    session_key: int = 0
+    """Key of the current session in the shared models, below 2**53; 0 before the first activity."""
+    session_id: str | None = None
+    """The shop's own session id, where events carry one."""
+    session_start: int = 0
+    """Event time of the current session's earliest event."""
+    last_time: int = 0
+    """Latest event time of the shopper's activity, the user's watermark; before any, of a refund."""
+    base: int = 0
+    """What `times` count from."""
+    items: tuple[str, ...] = ()
+    """Item ids of the most recent positive interactions, oldest first; at most `MAX_ITEMS`."""
+    times: tuple[int, ...] = ()
+    """[len(items)] event time minus `base`, not decreasing; negative for what came late."""
+    types: bytes = b""
+    """[len(items)] type codes."""
+    counts: tuple[int, ...] = (0,) * len(EVENT_TYPES)
+    """Events so far by type code, duplicates left out."""
+    seen: bytes = b""
+    """Hashes of the latest event ids, oldest first; at most `MAX_SEEN` of `SEEN_BYTES`."""
+    open_slates: tuple[OpenSlate, ...] = ()
+    """Oldest first; at most `MAX_OPEN_SLATES`."""
+
+
+NEW_PROFILE: Final = Profile()
+
+
+def item_hash(item_id: str) -> bytes:
+    """What an open slate remembers of an item id, [ITEM_HASH_BYTES] the same in every process."""
+    return crc32(item_id.encode()).to_bytes(ITEM_HASH_BYTES, "little")
+
+
+def item_hashes(item_ids: Iterable[str]) -> bytes:
+    """`OpenSlate.items` of a slate's item ids."""
+    return b"".join([item_hash(item_id) for item_id in item_ids])

@@ -1,0 +1,139 @@
+"""What the engine answers: the slate with its decision log, the reward, and the delta.
+
+These are the values written to the topics `slates`, `rewards` and `deltas` (`docs/events.md`).
+All times are epoch milliseconds.
+
+Structs are out of the garbage collector's sight (`gc=False`): they hold no cycles, and a cycle of the
+worker builds tens of thousands of them.
+"""
+
+from typing import NamedTuple
+
+from msgspec import Struct
+
+SCHEMA_VERSION = 1
+
+
+class Source(Struct, frozen=True, gc=False):
+    """What one candidate source said of an item."""
+
+    name: str
+    score: float
+    """Its share of the blended score, after normalising and weighting."""
+
+
+class SlateItem(Struct, frozen=True, gc=False):
+    """One published item."""
+
+    item_id: str
+    position: int
+    """1-based."""
+    score: float
+    """Blended score, at least 0."""
+    propensity: float
+    """Probability of this item at this position given the items above it, (0, 1]; a float32 value,
+    so that slates, profiles and rewards agree to the last bit."""
+    sources: tuple[Source, ...]
+
+
+class Trigger(Struct, frozen=True, gc=False):
+    """The event that asked for a slate."""
+
+    event_id: str
+    time: int
+    topic: str
+    partition: int
+    offset: int
+
+
+class Slate(Struct, frozen=True, kw_only=True, gc=False):
+    """A recommendation and everything needed to judge another policy on it later."""
+
+    slate_id: str
+    user_id: str
+    tenant: str
+    scenario: str
+    time: int
+    """Kafka timestamp of the trigger's record: log time, not the clock of the machine that decided."""
+    trigger: Trigger
+    policy: str
+    policy_version: str
+    seed: int
+    """Seed of the draw, below 2**53 so that every JSON reader keeps it."""
+    candidates: int
+    """How many candidates the policy chose from."""
+    candidates_hash: str
+    """16 hex digits over the candidates' ids in their ranked order."""
+    items: tuple[SlateItem, ...]
+    slate_propensity: float | None = None
+    """Probability of the whole ordered slate; absent where it underflows."""
+    schema_version: int = SCHEMA_VERSION
+
+
+class Reward(Struct, frozen=True, kw_only=True, gc=False):
+    """Feedback joined to the decision it answers."""
+
+    reward_id: str
+    slate_id: str
+    event_id: str
+    user_id: str
+    tenant: str
+    scenario: str
+    item_id: str
+    position: int
+    type: str
+    time: int
+    """Event time of the feedback."""
+    reward: float
+    value: float | None
+    currency: str | None
+    propensity: float
+    policy: str
+    policy_version: str
+    delay_seconds: float
+    """Event time of the feedback minus time of the slate; negative if the clocks disagree."""
+    features: tuple[float, ...] = ()
+    schema_version: int = SCHEMA_VERSION
+
+
+class Span(Struct, frozen=True, gc=False):
+    """A run of input records, both ends included."""
+
+    topic: str
+    first_offset: int
+    last_offset: int
+
+
+class Delta(Struct, frozen=True, kw_only=True, gc=False):
+    """What one micro-batch of one partition teaches the shared models.
+
+    The four arrays have one entry per learned interaction [n].
+    """
+
+    partition: int
+    spans: tuple[Span, ...]
+    """Which input records this batch covers; all deltas of a partition together cover the log."""
+    events: int
+    duplicates: int
+    dead_letters: int
+    slates: int
+    items: tuple[str, ...]
+    """Distinct item ids of this batch."""
+    item: tuple[int, ...]
+    """[n] index into `items`."""
+    session: tuple[int, ...]
+    """[n] session key, below 2**53; 0 for an interaction of no current session."""
+    time: tuple[int, ...]
+    """[n] event time."""
+    type: tuple[int, ...]
+    """[n] index into `state.event.EVENT_TYPES`."""
+    schema_version: int = SCHEMA_VERSION
+
+
+class Learned(NamedTuple):
+    """One interaction that the shared models learn from."""
+
+    item_id: str
+    session_key: int
+    time: int
+    type_code: int

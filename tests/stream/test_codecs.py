@@ -1,0 +1,330 @@
+import json
+from struct import pack
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from state.errors import REASONS, InvalidEvent, InvalidItem, InvalidRecord, UnreadableState
+from state.event import EVENT_TYPES, Event, EventItem, EventRules, Origin
+from state.profile import NEW_PROFILE, PROFILE_VERSION, OpenSlate, Profile, item_hashes
+from state.slate import Delta, Reward, Slate, SlateItem, Source, Span, Trigger
+from stream.codecs import (
+    Marker,
+    decode_delta,
+    decode_event,
+    decode_item,
+    decode_marker,
+    decode_profile,
+    decode_reward,
+    decode_slate,
+    encode_delta,
+    encode_event,
+    encode_marker,
+    encode_profile,
+    encode_reward,
+    encode_slate,
+)
+
+NOW = 1_763_831_000_000
+ORIGIN = Origin("events", 3, 17, NOW)
+RULES = EventRules()
+CLICK = {"type": "click", "user_id": "u", "item_id": "a"}
+SLATE = Slate(
+    slate_id="events-0-1",
+    user_id="u",
+    tenant="default",
+    scenario="feed",
+    time=NOW,
+    trigger=Trigger("e", NOW, "events", 0, 1),
+    policy="softmax",
+    policy_version="v",
+    seed=2**53 - 1,
+    candidates=1,
+    candidates_hash="0" * 16,
+    items=(SlateItem("a", 1, 0.5, 0.1, (Source("popularity", 0.5),)),),
+)
+REWARD = Reward(
+    reward_id="r",
+    slate_id="events-0-1",
+    event_id="e",
+    user_id="u",
+    tenant="default",
+    scenario="feed",
+    item_id="a",
+    position=1,
+    type="click",
+    time=NOW,
+    reward=1.0,
+    value=None,
+    currency=None,
+    propensity=0.1,
+    policy="softmax",
+    policy_version="v",
+    delay_seconds=-0.5,
+)
+DELTA = Delta(
+    partition=3,
+    spans=(Span("events", 1, 2),),
+    events=2,
+    duplicates=0,
+    dead_letters=0,
+    slates=2,
+    items=("a", "b"),
+    item=(0, 1),
+    session=(2**53 - 1, 0),
+    time=(NOW, NOW + 1),
+    type=(1, 2),
+)
+
+
+def refusal(function, *args):
+    """The expected error of a call, or None."""
+    try:
+        function(*args)
+    except (InvalidRecord, UnreadableState) as error:
+        return error
+    return None
+
+
+def decode(value):
+    return decode_event(value if isinstance(value, bytes) else json.dumps(value).encode(), ORIGIN, RULES)
+
+
+class TestEvents:
+    @pytest.mark.parametrize("time", ["2025-11-22T17:03:20Z", "2025-11-22T18:03:20+01:00", NOW, float(NOW)])
+    def test_times_come_as_text_or_as_milliseconds(self, time):
+        assert decode(CLICK | {"time": time}).time == NOW
+
+    def test_a_time_without_a_zone_is_utc(self):
+        assert decode(CLICK | {"time": "2025-11-22T17:03:20"}).time == NOW
+
+    def test_unknown_fields_come_back(self):
+        wire = CLICK | {"app": {"version": [7, 3]}, "items": [{"item_id": "a", "coupon": "X"}]}
+        again = json.loads(encode_event(decode(wire)))
+        assert again["app"] == {"version": [7, 3]}
+        assert again["items"] == [{"item_id": "a", "quantity": 1.0, "coupon": "X"}]
+
+    @pytest.mark.parametrize(
+        ("reason", "value"),
+        [
+            ("null_value", None),
+            ("too_large", b" " * 65_537),
+            ("too_large", json.dumps(CLICK | {"query": "x" * 1_000_000}).encode()),
+            ("not_json", b""),
+            ("not_json", b"{"),
+            ("not_json", b"\xff\xfe"),
+            ("not_json", b'{"a": "\xff"}'),
+            ("not_json", b'{"a": "\\ud800"}'),
+            ("not_json", b'{"value": NaN}'),
+            ("not_json", b'{"a":' * 10_000),
+            ("not_json", b'{"a":' + b"[" * 20_000 + b"]" * 20_000 + b"}"),
+            ("wrong_type", b"[1]"),
+            ("wrong_type", b"null"),
+            ("wrong_type", b"17"),
+            ("wrong_type", b"[" * 60_000),
+            ("wrong_type", b'{"value": 1e999}'),
+            ("wrong_type", b'{"user_id": ' + b"9" * 5000 + b"}"),
+            ("wrong_time", json.dumps(CLICK | {"time": "yesterday"}).encode()),
+            ("wrong_time", json.dumps(CLICK | {"time": "2025-02-30T00:00:00Z"}).encode()),
+            ("wrong_time", json.dumps(CLICK | {"time": "9" * 60_000}).encode()),
+            ("wrong_time", json.dumps(CLICK | {"time": "0001-01-01T00:00:00+23:59"}).encode()),
+        ],
+        ids=range(21),
+    )
+    def test_bytes_that_are_no_event_say_why(self, reason, value):
+        with pytest.raises(InvalidEvent) as caught:
+            decode_event(value, ORIGIN, RULES)
+        assert caught.value.reason == reason
+        assert len(caught.value.detail) < 300
+
+    @given(st.binary(max_size=200))
+    def test_any_bytes_give_an_event_or_a_reason(self, value):
+        error = refusal(decode, value)
+        assert error.reason in REASONS if error else isinstance(decode(value), Event)
+
+    @given(st.data())
+    def test_any_damage_to_an_event_gives_an_event_or_a_reason(self, data):
+        whole = bytearray(
+            json.dumps(
+                CLICK
+                | {"time": "2025-11-22T17:03:20Z", "items": [{"item_id": 1, "price": 2.5}], "x": {"y": [1]}}
+            ).encode()
+        )
+        for _ in range(data.draw(st.integers(1, 4))):
+            at = data.draw(st.integers(0, len(whole) - 1))
+            whole[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+        error = refusal(decode, bytes(whole))
+        if error is None:
+            event = decode(bytes(whole))
+            assert decode_event(encode_event(event), ORIGIN, RULES) == event
+        else:
+            assert error.reason in REASONS
+
+    ids = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=20)
+    values = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.text(max_size=5)
+
+    @given(
+        st.builds(
+            Event,
+            event_id=ids,
+            type=st.sampled_from(EVENT_TYPES),
+            user_id=ids,
+            time=st.integers(NOW - RULES.max_age_ms, NOW + RULES.max_ahead_ms),
+            tenant=ids.map(lambda text: text.replace("|", "/")),
+            items=st.lists(
+                st.builds(
+                    EventItem,
+                    ids,
+                    st.floats(0.001, 1e6),
+                    st.none() | st.floats(0, 1e12),
+                    st.dictionaries(st.sampled_from(["coupon", "brand"]), values),
+                ),
+                min_size=1,
+                max_size=5,
+            ).map(tuple),
+            session_id=st.none() | ids,
+            slate_id=st.none() | ids,
+            position=st.none() | st.integers(1, 10_000),
+            value=st.none() | st.floats(-1e12, 1e12),
+            currency=st.none() | st.text(max_size=16),
+            order_id=st.none() | ids,
+            query=st.none() | st.text(max_size=20),
+            scenario=st.sampled_from(sorted(RULES.scenarios)),
+            context=st.dictionaries(st.text(max_size=5), values, max_size=3),
+            extra=st.dictionaries(st.sampled_from(["app", "utm", "anonymous"]), values),
+        )
+    )
+    def test_every_event_survives_its_bytes(self, event):
+        assert decode_event(encode_event(event), Origin("elsewhere", 0, 0, NOW), RULES) == event
+
+
+class TestItems:
+    def test_a_catalogue_item(self):
+        item = decode_item(b"7", b'{"item_id": 7, "title": "T", "price": 2, "color": "red"}')
+        assert (item.item_id, item.title, item.price, item.available) == ("7", "T", 2.0, True)
+        assert item.attributes == {"color": "red"}
+
+    @pytest.mark.parametrize(
+        ("reason", "key", "value"),
+        [
+            ("not_json", b"a", b"{"),
+            ("wrong_type", b"a", b"[]"),
+            ("wrong_id", b"\xff", b"{}"),
+            ("missing_item", None, b"{}"),
+            ("too_large", b"a", b" " * 70_000),
+        ],
+    )
+    def test_a_record_that_is_no_item_says_why(self, reason, key, value):
+        with pytest.raises(InvalidItem) as caught:
+            decode_item(key, value)
+        assert caught.value.reason == reason
+
+    @given(st.none() | st.binary(max_size=20), st.binary(max_size=50))
+    def test_any_bytes_give_an_item_or_a_reason(self, key, value):
+        error = refusal(decode_item, key, value)
+        assert error.reason in REASONS if error else decode_item(key, value).item_id
+
+
+ANSWERS = [
+    (SLATE, encode_slate, decode_slate),
+    (REWARD, encode_reward, decode_reward),
+    (DELTA, encode_delta, decode_delta),
+]
+
+
+class TestAnswers:
+    @pytest.mark.parametrize(("answer", "encode", "decode"), ANSWERS)
+    def test_answers_survive_their_bytes(self, answer, encode, decode):
+        assert decode(encode(answer)) == answer
+
+    @pytest.mark.parametrize(("answer", "encode", "decode"), ANSWERS)
+    def test_unknown_fields_are_passed_over(self, answer, encode, decode):
+        wire = json.loads(encode(answer)) | {"added_later": [1]}
+        assert decode(json.dumps(wire).encode()) == answer
+
+    @pytest.mark.parametrize(("answer", "encode", "decode"), ANSWERS)
+    def test_a_newer_schema_is_an_error_that_says_so(self, answer, encode, decode):
+        newer = msgspec.structs.replace(answer, schema_version=2)
+        with pytest.raises(UnreadableState, match="it has version 2, this Freshslate knows version 1"):
+            decode(encode(newer))
+
+    @pytest.mark.parametrize("value", [b"", b"{}", b"\xff", b"[" * 100_000, b'{"a":' * 9_000])
+    @pytest.mark.parametrize("decode", [decode_slate, decode_reward, decode_delta])
+    def test_other_bytes_are_unreadable(self, decode, value):
+        with pytest.raises(UnreadableState):
+            decode(value)
+
+    def test_a_propensity_keeps_every_bit(self):
+        propensity = msgspec.msgpack.decode(pack(">Bf", 0xCA, 0.1))
+        item = msgspec.structs.replace(SLATE.items[0], propensity=propensity)
+        slate = msgspec.structs.replace(SLATE, items=(item,))
+        assert decode_slate(encode_slate(slate)).items[0].propensity == propensity
+
+
+slates = st.builds(
+    OpenSlate,
+    st.text(max_size=9),
+    st.integers(0, 2**45),
+    st.text(max_size=5),
+    st.text(max_size=5),
+    st.text(max_size=5),
+    st.lists(st.text(max_size=3), max_size=10).map(item_hashes),
+    st.binary(max_size=40),
+)
+profiles = st.builds(
+    Profile,
+    version=st.just(PROFILE_VERSION),
+    session_key=st.integers(0, 2**53 - 1),
+    session_id=st.none() | st.text(max_size=9),
+    session_start=st.integers(0, 2**45),
+    last_time=st.integers(0, 2**45),
+    base=st.integers(0, 2**45),
+    items=st.lists(st.text(max_size=9), max_size=4).map(tuple),
+    times=st.lists(st.integers(-(2**40), 2**40), max_size=4).map(tuple),
+    types=st.binary(max_size=4),
+    counts=st.lists(st.integers(0, 2**40), max_size=12).map(tuple),
+    seen=st.binary(max_size=12),
+    open_slates=st.lists(slates, max_size=3).map(tuple),
+)
+
+
+class TestProfiles:
+    @given(profiles)
+    def test_a_profile_survives_its_bytes(self, profile):
+        assert decode_profile(encode_profile(profile)) == profile
+
+    def test_equal_profiles_have_equal_bytes(self):
+        assert encode_profile(Profile()) == encode_profile(NEW_PROFILE)
+
+    def test_fields_added_later_are_passed_over(self):
+        fields = msgspec.msgpack.decode(encode_profile(NEW_PROFILE))
+        assert decode_profile(msgspec.msgpack.encode([*fields, "added later"])) == NEW_PROFILE
+
+    @pytest.mark.parametrize("rest", [[], [0, None, 0], [{"another": "shape"}]])
+    def test_a_newer_version_is_an_error_that_says_so(self, rest):
+        value = msgspec.msgpack.encode([PROFILE_VERSION + 1, *rest])
+        with pytest.raises(UnreadableState, match="it has version 2, this Freshslate knows version 1"):
+            decode_profile(value)
+
+    @pytest.mark.parametrize("value", [b"", b"\xc1", b"{}", b"\x92\x01", b"\x91\xa1x", b"\x91" * 5000])
+    def test_other_bytes_are_unreadable(self, value):
+        with pytest.raises(UnreadableState, match="stored profile"):
+            decode_profile(value)
+
+    @given(st.binary(max_size=40))
+    def test_any_bytes_give_a_profile_or_unreadable_state(self, value):
+        error = refusal(decode_profile, value)
+        assert error.what == "profile" if error else decode_profile(value).version == PROFILE_VERSION
+
+
+class TestMarkers:
+    @given(st.integers(-1, 2**62), st.text(max_size=30))
+    def test_a_marker_survives_its_bytes(self, offset, writer):
+        assert decode_marker(encode_marker(offset, writer)) == Marker(offset, writer)
+
+    @pytest.mark.parametrize("value", [b"", b"\x91\x01", b"\xff", b"\x92\xa1a\x01"])
+    def test_other_bytes_are_unreadable(self, value):
+        with pytest.raises(UnreadableState, match="stored marker"):
+            decode_marker(value)
