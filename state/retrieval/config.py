@@ -1,0 +1,129 @@
+"""Every number of the shared models and of retrieval, with its unit."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from state.event import EVENT_TYPES
+
+_TYPE_WEIGHTS: Final = {"view": 1.0, "click": 1.0, "like": 2.0, "add_to_cart": 3.0, "purchase": 6.0}
+
+_FOLDED: Final = (
+    "max_sessions",
+    "session_items",
+    "postings",
+    "length_exponent",
+    "similarity_exponent",
+    "session_decay_days",
+    "rule_steps",
+    "rule_targets",
+    "rule_backward_weight",
+    "rule_decay_days",
+    "popularity_decay_days",
+    "popularity_pool",
+    "type_weights",
+)
+
+
+class ModelConfig(Struct, frozen=True, kw_only=True):
+    """Parameters of the shared models of one worker.
+
+    The weights were tuned on week 15 of Diginetica, but for those of repeats: a shop never wants to show the
+    item that one is looking at.
+
+    Fields marked *folded* are part of the learned numbers: a snapshot taken under other values
+    must not be continued.
+    """
+
+    max_sessions: int = 262_144
+    """Folded. Sessions kept, a power of two; then the oldest is forgotten."""
+    session_items: int = 32
+    """Folded. Distinct items kept per session; then the oldest is dropped. [1, 127]"""
+    postings: int = 500
+    """Folded. Newest sessions kept per item (m)."""
+    neighbours: int = 300
+    """Nearest sessions that vote (k)."""
+    query_items: int = 12
+    """Most recent distinct items of the current session that look for neighbours. [1, 127]"""
+    match_decay_steps: float = 5.0
+    """spw: a shared item j steps back counts e^{-(j-1)/spw}."""
+    length_exponent: float = 0.2
+    """Folded. alen: similarity is divided by |session|^alen."""
+    idf_exponent: float = 1.0
+    """kap: a shared item counts idf^kap."""
+    similarity_exponent: float = 1.6
+    """Folded. psi: similarities are raised to it before ageing."""
+    session_decay_days: float = 160.0
+    """Folded. snh: a session's vote falls by e in this time."""
+    after_decay_steps: float = 4.0
+    """inhf: an item p places after the last match gets e^{-p/inhf}."""
+    before_decay_steps: float = 8.0
+    """inhb: the same before the last match."""
+    before_weight: float = 0.8
+    """beta: further factor before the last match."""
+    vote_decay_steps: float = 2.0
+    """ipw: a neighbour whose most recent shared item is j steps back votes e^{-(j-1)/ipw}."""
+    idf_weight: float = 5.0
+    """idfl: an item's votes are multiplied by 1 + idfl * idf."""
+
+    rule_steps: int = 10
+    """Folded. How far back in the session a rule reaches."""
+    rule_targets: int = 200
+    """Folded. Targets kept per item; then the weakest is dropped."""
+    rule_backward_weight: float = 0.3
+    """Folded. Weight of the rule against the order of time."""
+    rule_decay_days: float = 60.0
+    """Folded. tau: evidence falls by e in this time."""
+    rule_query_decay_steps: float = 2.0
+    """l_c: rules of the item j steps back count e^{-(j-1)/l_c}."""
+    rule_weight: float = 0.1
+    """Weight beside session neighbours, both scaled to a maximum of 1."""
+
+    popularity_decay_days: float = 7.0
+    """Folded. An interaction's weight falls by e in this time."""
+    popularity_pool: int = 128
+    """Folded. Most popular items kept at hand."""
+    popularity_weight: float = 0.003
+    """Weight beside session neighbours, both scaled to a maximum of 1."""
+    type_weights: tuple[float, ...] = tuple(_TYPE_WEIGHTS.get(name, 0.0) for name in EVENT_TYPES)
+    """Folded. [len(EVENT_TYPES)] what one interaction of a type adds to an item's popularity."""
+
+    history_items: int = 16
+    """Most recent distinct items of former sessions that come back as candidates."""
+    history_decay_steps: float = 8.0
+    """The item j steps back counts e^{-(j-1)/this}."""
+    history_weight: float = 0.03
+    """Weight beside session neighbours, both scaled to a maximum of 1."""
+
+    repeat_current_weight: float = 0.0
+    """wlast: factor on the score of the item the session is at; 0 drops it."""
+    repeat_earlier_weight: float = 1.2
+    """wrem: factor on the scores of the session's earlier items; 0 drops them."""
+
+    def folded(self) -> str:
+        """The folded values as text: equal where learned numbers may be exchanged."""
+        return ", ".join(f"{name}={getattr(self, name)}" for name in _FOLDED)
+
+    def __post_init__(self) -> None:
+        if self.max_sessions < 1 or self.max_sessions & (self.max_sessions - 1):
+            message = f"max_sessions must be a power of two, got {self.max_sessions}"
+            raise ValueError(message)
+        for name in ("session_items", "query_items"):
+            if not 1 <= getattr(self, name) <= 127:
+                message = f"{name} must be in [1, 127], got {getattr(self, name)}"
+                raise ValueError(message)
+        for name in ("postings", "neighbours", "rule_steps", "rule_targets", "popularity_pool"):
+            if getattr(self, name) < 1:
+                message = f"{name} must be at least 1, got {getattr(self, name)}"
+                raise ValueError(message)
+        if len(self.type_weights) != len(EVENT_TYPES):
+            message = f"type_weights needs one number for each of {', '.join(EVENT_TYPES)}"
+            raise ValueError(message)
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if name.endswith(("_days", "_steps")) and value <= 0:
+                message = f"{name} must be above 0, got {value}"
+                raise ValueError(message)
+            if (name.endswith("_weight") and value < 0) or (name == "type_weights" and min(value) < 0):
+                message = f"{name} must not be negative, got {value}"
+                raise ValueError(message)
