@@ -1,0 +1,93 @@
+"""Epsilon-greedy policy over slates: the best candidate left, or now and then any."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from state.kernel import kernel
+from state.policy.base import Choice, Scores, version_of
+from state.seeds import advance, uniform
+
+MIN_EPSILON: Final = 1e-6
+"""Below it, nobody waits for the exploration that a log needs."""
+
+
+class EpsilonGreedy:
+    """At each position the best candidate left, or, with probability epsilon, any of those left.
+
+    With m candidates left, the best among them,
+
+        P(i | above) = epsilon / m + (1 - epsilon) [i is the best left]
+
+    The best is the first in the ranking: of equal scores, the one that is listed first.
+
+    Args:
+        epsilon: In [1e-6, 1], per position.
+
+    Raises:
+        ValueError: Epsilon is out of range.
+
+    Examples:
+        >>> import numpy as np
+        >>> policy = EpsilonGreedy(epsilon=0.2)
+        >>> scores = np.array([3.0, 2.0, 1.0, 0.0])
+        >>> policy.distribution(scores, taken=[0]).round(4).tolist()
+        [0.0, 0.8667, 0.0667, 0.0667]
+        >>> choice = policy.choose(scores, slots=2, seed=7)
+        >>> choice.indices.tolist(), [round(p, 4) for p in choice.propensities.tolist()]
+        ([0, 3], [0.85, 0.0667])
+
+    References:
+        Sutton, Barto (2018), Reinforcement Learning: An Introduction, 2nd edition, section 2.2.
+    """
+
+    name: Final = "epsilon_greedy"
+
+    def __init__(self, *, epsilon: float = 0.05) -> None:
+        if not MIN_EPSILON <= epsilon <= 1.0:
+            message = (
+                f"epsilon must be in [{MIN_EPSILON}, 1]: a log without exploration can judge no other policy;"
+                f" got {epsilon!r}"
+            )
+            raise ValueError(message)
+        self.epsilon: Final = float(epsilon)
+        self.version: Final = version_of(self.name, 1, epsilon=epsilon)
+
+    def choose(self, scores: Scores, slots: int, seed: int) -> Choice:
+        """Draw a slate; see `state.policy.base.Policy.choose`."""
+        return Choice(*_draw(len(scores), self.epsilon, slots, seed))
+
+    def distribution(self, scores: Scores, taken: Sequence[int]) -> npt.NDArray[np.float64]:
+        """Probabilities for the next position; see `state.policy.base.Policy.distribution`."""
+        result = np.zeros(len(scores))
+        left = np.setdiff1d(np.arange(len(scores)), taken)
+        if left.size:
+            result[left] = self.epsilon / left.size
+            result[left[0]] += 1.0 - self.epsilon
+        return result
+
+
+@kernel
+def _draw(
+    n: int, epsilon: float, slots: int, seed: int
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """Slate and propensities [k] over n ranked candidates."""
+    k = max(0, min(slots, n))
+    chosen = np.empty(k, np.int32)
+    propensities = np.empty(k, np.float32)
+    left = np.arange(n)  # candidates not yet taken, still in their ranked order
+    state = np.uint64(seed)
+    for j in range(k):
+        m = n - j
+        pick = 0
+        state = advance(state)
+        if uniform(state) < epsilon:
+            state = advance(state)
+            pick = int(uniform(state) * m)
+        chosen[j] = left[pick]
+        propensities[j] = epsilon / m + (1.0 - epsilon if pick == 0 else 0.0)
+        for i in range(pick, m - 1):
+            left[i] = left[i + 1]
+    return chosen, propensities

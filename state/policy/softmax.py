@@ -1,0 +1,137 @@
+"""Softmax policy over slates: Plackett-Luce, drawn by an exponential race (Gumbel top-k)."""
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from state.kernel import kernel
+from state.policy.base import Choice, Scores, version_of
+from state.seeds import advance, uniform
+
+MIN_TEMPERATURE: Final = 0.0125
+"""Below it exp(-1 / temperature) / n could leave the range of float32, and a propensity become 0."""
+
+
+class Softmax:
+    r"""Each position is a softmax draw over the candidates that are left (Plackett-Luce).
+
+    With s the scores, T the temperature and R the candidates not yet taken,
+
+        w_i = exp((s_i / max(s) - 1) / T)         P(i | above) = w_i / sum_{j in R} w_j
+
+    so only ratios to the best score count, and the worst candidate is at least exp(-1 / T) times as likely as
+    the best. Where all scores are 0, every candidate is equally likely.
+
+    The slate is drawn at once: candidates in rising order of E_i / w_i, with E_i standard exponential. It is
+    the order of Gumbel top-k (Kool et al.), since -log(E_i / w_i) is log w_i plus a standard Gumbel number.
+    Draws have 52 bits: what is less likely than about 1e-16 has its right propensity, but does not happen.
+
+    Args:
+        temperature: At least 0.0125; higher explores more. At 0.15 a candidate with half the best score is 28
+            times less likely than the best, one with score 0 about 800 times.
+
+    Raises:
+        ValueError: The temperature is out of range.
+
+    Examples:
+        >>> import numpy as np
+        >>> policy = Softmax(temperature=0.15)
+        >>> scores = np.array([3.0, 2.0, 1.0, 0.0])
+        >>> policy.distribution(scores, taken=[]).round(4).tolist()
+        [0.8918, 0.0966, 0.0105, 0.0011]
+        >>> choice = policy.choose(scores, slots=2, seed=7)
+        >>> choice.indices.tolist(), [round(p, 4) for p in choice.propensities.tolist()]
+        ([0, 2], [0.8918, 0.0967])
+
+    References:
+        Luce (1959), Individual Choice Behavior.
+        Plackett (1975), The analysis of permutations, Applied Statistics 24(2).
+        Efraimidis, Spirakis (2006), Weighted random sampling with a reservoir, IPL 97(5).
+        Kool, van Hoof, Welling (2019), Stochastic beams and where to find them, ICML.
+    """
+
+    name: Final = "softmax"
+
+    def __init__(self, *, temperature: float = 0.15) -> None:
+        if not (math.isfinite(temperature) and temperature >= MIN_TEMPERATURE):
+            message = (
+                f"temperature must be a number from {MIN_TEMPERATURE} up, so that no propensity underflows;"
+                f" got {temperature!r}"
+            )
+            raise ValueError(message)
+        self.temperature: Final = float(temperature)
+        self.version: Final = version_of(self.name, 1, temperature=temperature)
+
+    def choose(self, scores: Scores, slots: int, seed: int) -> Choice:
+        """Draw a slate; see `state.policy.base.Policy.choose`."""
+        # A copy of one type, whatever the caller's: one compiled kernel, and its work space.
+        weights = np.array(scores, dtype=np.float64)
+        return Choice(*_draw(weights, self.temperature, slots, seed))
+
+    def distribution(self, scores: Scores, taken: Sequence[int]) -> npt.NDArray[np.float64]:
+        """Probabilities for the next position; see `state.policy.base.Policy.distribution`."""
+        result = np.zeros(len(scores))
+        left = np.setdiff1d(np.arange(len(scores)), taken)
+        if left.size:
+            top = float(np.max(scores))
+            logits = scores[left].astype(np.float64) / (top or 1.0) / self.temperature
+            weights = np.exp(logits - logits.max())
+            result[left] = weights / weights.sum()
+        return result
+
+
+@kernel
+def _draw(
+    weights: npt.NDArray[np.float64], temperature: float, slots: int, seed: int
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """Slate and propensities [k] for the scores in `weights` [n], which it overwrites."""
+    n = weights.size
+    k = max(0, min(slots, n))
+    chosen = np.empty(k, np.int32)
+    propensities = np.empty(k, np.float32)
+    if k == 0:
+        return chosen, propensities
+    keys = np.empty(k)
+    top = weights.max()
+    state = np.uint64(seed)
+    rest = 0.0  # sum of the weights of the candidates outside the slate
+    for i in range(n):
+        w = math.exp((weights[i] / top - 1.0) / temperature) if top > 0.0 else 1.0
+        weights[i] = w
+        state = advance(state)
+        u = uniform(state)
+        # 1 - u <= -log u: most of a long tail loses the race without its logarithm.
+        if i >= k and 1.0 - u >= w * keys[k - 1]:
+            rest += w
+            continue
+        key = -math.log(u) / w
+        if i >= k:
+            if key >= keys[k - 1]:
+                rest += w
+                continue
+            rest += weights[chosen[k - 1]]
+        _insert(keys, chosen, min(i, k - 1), key, i)
+    # From the last position up, so that what is left grows by additions: no cancellation, no ratio above 1.
+    left = rest
+    for j in range(k - 1, -1, -1):
+        w = weights[chosen[j]]
+        left += w
+        propensities[j] = w / left
+    return chosen, propensities
+
+
+@kernel
+def _insert(
+    keys: npt.NDArray[np.float64], chosen: npt.NDArray[np.int32], last: int, key: float, index: int
+) -> None:
+    """Put a candidate into the slate sorted by key; what stands at `last` is overwritten."""
+    at = last
+    while at > 0 and keys[at - 1] > key:
+        keys[at] = keys[at - 1]
+        chosen[at] = chosen[at - 1]
+        at -= 1
+    keys[at] = key
+    chosen[at] = index
