@@ -1,0 +1,394 @@
+"""Every setting of Freshslate: read from `FRESHSLATE_*` in the environment, checked once at start.
+
+A misspelt name is an error, not a silent default; a wrong value is one line that names the variable.
+Why pydantic-settings: docs/decisions/settings.md.
+"""
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from state.event import EVENT_TYPES
+from stream.environment import PREFIX, ConfigError, env_name, problems, service_links, unknown_names
+
+__all__ = ["ConfigError", "SettingRow", "Settings", "advice", "load_settings", "settings_table"]
+
+DAY: Final = 86_400
+FOR_EVER: Final = -1
+"""A retention that never ends, as Kafka writes it."""
+TOPIC_NAME: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+
+
+class SettingRow(NamedTuple):
+    """One setting, for people."""
+
+    env: str
+    value: str
+    default: str
+    unit: str
+    description: str
+
+
+def setting(default: Any, unit: str, description: str, **bounds: Any) -> Any:
+    """A field with its unit; `bounds` as of pydantic's `Field` (`ge`, `gt`, `le`, `lt`)."""
+    return Field(default=default, description=description, json_schema_extra={"unit": unit}, **bounds)
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _retention(seconds: int) -> int:
+    if seconds == FOR_EVER or seconds > 0:
+        return seconds
+    message = "must be above 0, or -1 for ever"
+    raise ValueError(message)
+
+
+CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Retention = Annotated[int, AfterValidator(_retention)]
+
+
+class Settings(BaseSettings):
+    """All settings; immutable. Build it with `load_settings`, which explains what is wrong.
+
+    Durations are seconds and sizes bytes, as the names and `settings_table` say.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    broker: str = setting(
+        "localhost:9092",
+        "host:port",
+        "Kafka bootstrap servers, comma separated. Where it is not set, demo, tests and benchmarks start a "
+        "broker of their own.",
+    )
+    app_id: str = setting("freshslate", "name", "Consumer group, and the beginning of every client id.")
+    instance_id: str | None = setting(
+        None,
+        "name",
+        "Static membership: a name per worker that survives its restart (in Kubernetes the pod's name), so "
+        "that a quick restart moves no partitions.",
+    )
+    processing_guarantee: Literal["exactly_once", "at_least_once"] = setting(
+        "exactly_once",
+        "",
+        "exactly_once: one Kafka transaction per cycle. at_least_once: lower latency, but a crash may "
+        "publish a slate twice (same slate_id, same bytes).",
+    )
+
+    inputs: CommaList = setting(
+        ("events",),
+        "topics",
+        "Topics that shoppers' events are read from, comma separated, without topic_prefix.",
+    )
+    topic_prefix: str = setting("", "text", "Put before the name of every topic.")
+    partitions: int = setting(
+        8, "partitions", "Partitions of every topic that is keyed by user. Fixed for life.", ge=1, le=4096
+    )
+    replication: int = setting(1, "replicas", "Copies of every partition; 3 in production.", ge=1, le=15)
+    min_insync: int | None = setting(
+        None,
+        "replicas",
+        "Copies that must have a record before it counts; unset: 2 where replication is 3.",
+        ge=1,
+    )
+    events_retention_seconds: Retention = setting(
+        30 * DAY, "s", "How long input events are kept; -1 for ever."
+    )
+    slates_retention_seconds: Retention = setting(
+        30 * DAY, "s", "How long a user's latest slate is kept; -1 for ever."
+    )
+    slates_log_seconds: int = setting(
+        7 * DAY,
+        "s",
+        "How long every slate is kept, not only a user's latest: the decision log for off-policy evaluation.",
+        ge=0,
+    )
+    rewards_retention_seconds: Retention = setting(90 * DAY, "s", "How long rewards are kept; -1 for ever.")
+    deltas_retention_seconds: Retention = setting(
+        30 * DAY,
+        "s",
+        "How long deltas are kept: how far back a worker without a snapshot learns; -1 for ever.",
+    )
+    dlq_retention_seconds: Retention = setting(14 * DAY, "s", "How long dead letters are kept; -1 for ever.")
+
+    session_timeout_seconds: float = setting(
+        8.0,
+        "s",
+        "A worker silent for so long loses its partitions. Brokers refuse less than their "
+        "group.min.session.timeout.ms, 6 s.",
+        gt=0,
+    )
+    heartbeat_seconds: float = setting(1.0, "s", "Time between a worker's signs of life to the group.", gt=0)
+    transaction_timeout_seconds: float = setting(
+        4.0, "s", "The broker ends the open transaction of a frozen worker after so long.", gt=0
+    )
+    fetch_bytes: int = setting(1 << 20, "bytes", "Most that one fetch brings of one partition.", ge=1024)
+    chunk_records: int = setting(500, "records", "Most records handed over at once, per partition.", ge=1)
+    queue_chunks: int = setting(64, "chunks", "Chunks waiting per worker before it stops fetching.", ge=1)
+    cycle_max_events: int = setting(2000, "events", "Most events of one cycle, so of one transaction.", ge=1)
+    cycle_min_seconds: float = setting(
+        0.005, "s", "Shortest cycle under load: longer means fewer and fuller transactions.", ge=0, le=1
+    )
+    cycle_step_seconds: float = setting(
+        0.02, "s", "A cycle takes no more events than it can decide in this time.", gt=0, le=1
+    )
+    on_lost_input: Literal["stop", "continue"] = setting(
+        "stop",
+        "",
+        "When the broker deleted events that were never processed: stop the worker, or go on behind the gap.",
+    )
+
+    max_event_bytes: int = setting(65_536, "bytes", "A larger event is a dead letter.", ge=256)
+    max_items_per_event: int = setting(100, "items", "An event with more items is a dead letter.", ge=1)
+    max_event_age_seconds: int = setting(
+        30 * DAY, "s", "An event that much older than its record is a dead letter.", gt=0
+    )
+    max_event_ahead_seconds: int = setting(
+        3600, "s", "An event that far ahead of its record is a dead letter.", ge=0
+    )
+    dead_letter_window: int = setting(
+        1000, "records", "The latest records of a partition that dead_letter_share looks at.", ge=10
+    )
+    dead_letter_share: float = setting(
+        0.5, "share", "The worker stops when more of the window than this is invalid; 1 is never.", gt=0, le=1
+    )
+
+    slate_size: int = setting(10, "items", "Items of a slate.", ge=1, le=100)
+    candidates: int = setting(60, "items", "Candidates that a slate is chosen from.", ge=1, le=1000)
+    slate_types: CommaList = setting(
+        ("view", "click", "add_to_cart", "remove_from_cart", "purchase", "search", "like", "skip"),
+        "event types",
+        "Events that ask for a new slate, comma separated.",
+    )
+    policy: Literal["softmax", "epsilon_greedy"] = setting(
+        "softmax", "", "How a slate is drawn from candidates."
+    )
+    temperature: float = setting(
+        0.15,
+        "score",
+        "softmax: how far apart in score two items must be to differ e-fold in odds.",
+        ge=0.0125,
+    )
+    epsilon: float = setting(
+        0.05, "probability", "epsilon_greedy: how often a position is drawn at random.", ge=1e-6, le=1
+    )
+    session_gap_seconds: int = setting(
+        1800, "s", "A session ends after so long without activity, in event time.", ge=1
+    )
+    exclude_bought_seconds: int = setting(
+        7 * DAY, "s", "A bought item is not recommended to its buyer for so long; 0: at once again.", ge=0
+    )
+    max_sessions: int = setting(
+        262_144,
+        "sessions",
+        "Sessions that the shared nearest-neighbour model remembers, rounded up to a power of two.",
+        ge=1,
+        le=1 << 24,
+    )
+    popularity_half_life_seconds: int = setting(DAY, "s", "Popularity halves in this time.", ge=1)
+    rules_tau_seconds: int = setting(
+        60 * DAY, "s", "The weight of what followed what falls e-fold in this time.", ge=1
+    )
+
+    data_dir: Path = setting(
+        Path(".freshslate"),
+        "path",
+        "Folder for state and snapshots; workers of one machine may share it, and it may be lost.",
+    )
+    rocksdb_cache_bytes: int = setting(
+        64 << 20, "bytes", "Block cache of all partition stores of a worker together.", ge=1 << 20
+    )
+    rocksdb_write_buffer_bytes: int = setting(
+        8 << 20, "bytes", "Write buffer of each partition store.", ge=1 << 16
+    )
+    snapshot_seconds: float = setting(60.0, "s", "Time between snapshots of the shared models.", gt=0)
+    worker_port: int = setting(
+        0, "port", "Where a worker serves faust's status pages; 0: nowhere.", ge=0, le=65_535
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = setting("info", "", "Least severe line to log.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment; a `.env` file is the shell's business."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        if isinstance(env_settings, EnvSettingsSource):
+            links = {name.lower() for name in service_links(os.environ)}
+            env_settings.env_vars = {
+                name: value for name, value in env_settings.env_vars.items() if name not in links
+            }
+        return init_settings, env_settings
+
+    @model_validator(mode="after")
+    def _fit_each_other(self) -> Self:
+        problems = list(_misfits(self))
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    @property
+    def is_broker_given(self) -> bool:
+        """Whether somebody chose the broker, rather than the default standing in."""
+        return "broker" in self.model_fields_set
+
+    @property
+    def input_topics(self) -> tuple[str, ...]:
+        """The topics that events are read from, in the order of `inputs`."""
+        return tuple(self.topic_prefix + name for name in self.inputs)
+
+    @property
+    def items_topic(self) -> str:
+        """The catalogue."""
+        return f"{self.topic_prefix}items"
+
+    @property
+    def slates_topic(self) -> str:
+        """What is published, with its decision log."""
+        return f"{self.topic_prefix}slates"
+
+    @property
+    def rewards_topic(self) -> str:
+        """Feedback joined to the decision it answers."""
+        return f"{self.topic_prefix}rewards"
+
+    @property
+    def deltas_topic(self) -> str:
+        """What each micro-batch teaches the shared models."""
+        return f"{self.topic_prefix}deltas"
+
+    @property
+    def profiles_topic(self) -> str:
+        """Changelog of the state per user."""
+        return f"{self.topic_prefix}profiles"
+
+    @property
+    def dlq_topic(self) -> str:
+        """Dead letters of every input."""
+        return f"{self.topic_prefix}events.dlq"
+
+    @property
+    def own_topics(self) -> tuple[str, ...]:
+        """Every topic but the inputs."""
+        return (
+            self.items_topic,
+            self.slates_topic,
+            self.rewards_topic,
+            self.deltas_topic,
+            self.profiles_topic,
+            self.dlq_topic,
+        )
+
+
+def _misfits(settings: Settings) -> Iterable[str]:
+    """What is wrong between settings that are each right, one line a problem."""
+    topics = settings.input_topics
+    if not topics:
+        yield env_name("inputs") + ": names no topic"
+    if len(set(topics)) < len(topics):
+        yield env_name("inputs") + ": names a topic twice"
+    for name in sorted(set(topics) & set(settings.own_topics)):
+        yield f"{env_name('inputs')}: {name!r} is a topic that Freshslate itself writes or follows"
+    for name in (*topics, *settings.own_topics):
+        if not TOPIC_NAME.fullmatch(name) or name in {".", ".."}:
+            yield (
+                f"{env_name('inputs')}, {env_name('topic_prefix')}: {name!r} cannot be a topic's name; Kafka "
+                "takes up to 249 letters, digits, '.', '_' and '-'"
+            )
+            break
+    unknown = [name for name in settings.slate_types if name not in EVENT_TYPES]
+    if unknown:
+        yield f"{env_name('slate_types')}: {unknown[0]!r} is not one of {', '.join(EVENT_TYPES)}"
+    if settings.heartbeat_seconds > settings.session_timeout_seconds / 3:
+        yield (
+            f"{env_name('heartbeat_seconds')}: {settings.heartbeat_seconds:g} must be at most a third of "
+            f"{env_name('session_timeout_seconds')} ({settings.session_timeout_seconds:g}), so that two lost "
+            "heartbeats do not cost a worker its partitions"
+        )
+    if settings.slate_size > settings.candidates:
+        yield (
+            f"{env_name('slate_size')}: {settings.slate_size} must be at most "
+            f"{env_name('candidates')} ({settings.candidates})"
+        )
+    if settings.min_insync is not None and settings.min_insync > settings.replication:
+        yield (
+            f"{env_name('min_insync')}: {settings.min_insync} must be at most "
+            f"{env_name('replication')} ({settings.replication}), or nothing could be written"
+        )
+
+
+def advice(settings: Settings) -> tuple[str, ...]:
+    """What works but is not wise, one line each; for the worker's log."""
+    lines = []
+    if settings.transaction_timeout_seconds >= settings.session_timeout_seconds:
+        lines.append(
+            f"{env_name('transaction_timeout_seconds')} ({settings.transaction_timeout_seconds:g}) should be "
+            f"below {env_name('session_timeout_seconds')} ({settings.session_timeout_seconds:g}): otherwise "
+            "the next owner of a frozen worker's partitions, and every read_committed reader, waits for its "
+            "open transaction"
+        )
+    if settings.replication == 2:
+        lines.append(
+            f"{env_name('replication')} 2 either loses data or stops when one broker fails; 3 does neither"
+        )
+    return tuple(lines)
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read and check the settings: `overrides` first, then the environment, then defaults.
+
+    Raises:
+        ConfigError: with every problem, one line each.
+    """
+    unknown = list(unknown_names(os.environ, map(env_name, Settings.model_fields)))
+    if unknown:
+        raise ConfigError(unknown)
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks them
+    except ValidationError as error:
+        raise ConfigError(problems(error)) from None
+
+
+def settings_table(settings: Settings) -> list[SettingRow]:
+    """One row per setting, in the order of the class."""
+    return [
+        SettingRow(
+            env_name(name),
+            _shown(getattr(settings, name)),
+            _shown(field.default),
+            str((field.json_schema_extra or {}).get("unit", "")),  # type: ignore[union-attr]  # `setting` gives a dict
+            _choices(field.annotation) + (field.description or ""),
+        )
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ""
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _choices(annotation: object) -> str:
+    names = getattr(annotation, "__args__", ()) if "Literal" in str(annotation) else ()
+    return f"[{' | '.join(map(str, names))}] " if names else ""

@@ -1,0 +1,360 @@
+"""The topics: what each must look like, made explicitly, and checked before a worker starts.
+
+Never by auto-creation: a topic made by accident has one partition and the wrong clean-up, and a
+partition count cannot be changed later without moving users away from their state.
+"""
+
+import asyncio
+import os
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, NamedTuple
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaConnectionError, for_code
+
+from state.errors import SetupError
+from stream.config import DAY, FOR_EVER, Settings
+
+BATCH_BYTES: Final = 8 << 20
+"""Largest record batch in a topic that a worker writes by batch."""
+POLL_SECONDS: Final = 0.05
+ALREADY_EXISTS: Final = 36
+"""Kafka's error code TOPIC_ALREADY_EXISTS."""
+
+
+class TopicSpec(NamedTuple):
+    """What a topic must look like."""
+
+    name: str
+    partitions: int
+    replication: int
+    config: Mapping[str, str]
+    is_input: bool = False
+    is_copartitioned: bool = True
+    """Whether partition n of it belongs to the owner of partition n of the inputs."""
+
+
+class TopicState(NamedTuple):
+    """What an existing topic looks like."""
+
+    partitions: int
+    config: Mapping[str, str]
+
+
+class BrokerUnreachableError(SetupError):
+    """No broker answers.
+
+    Args:
+        address: The bootstrap servers that were tried.
+        detail: What the client said.
+    """
+
+    def __init__(self, address: str, detail: str) -> None:
+        super().__init__(address, detail)
+        self.address = address
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return (
+            f"no Kafka broker answers at {self.address}: {self.detail}. Start one with `freshslate kafka`, "
+            "or set FRESHSLATE_BROKER to the address of yours."
+        )
+
+
+class TopicMismatch(SetupError):
+    """Topics that exist, or do not, in a form this worker cannot run on.
+
+    Args:
+        problems: One line each, with what to do.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        lines = "\n".join(f"  - {problem}" for problem in self.problems)
+        super().__init__(f"the topics do not fit the settings:\n{lines}")
+
+
+def topic_specs(settings: Settings) -> list[TopicSpec]:
+    """Every topic that `settings` needs, inputs first."""
+    written = {"max.message.bytes": str(BATCH_BYTES)}
+
+    def spec(name: str, config: Mapping[str, str], **traits: bool) -> TopicSpec:
+        durable = {"min.insync.replicas": str(_min_insync(settings))}
+        return TopicSpec(name, settings.partitions, settings.replication, {**durable, **config}, **traits)
+
+    return [
+        *(
+            spec(name, _deleted_after(settings.events_retention_seconds), is_input=True)
+            for name in settings.input_topics
+        ),
+        spec(settings.items_topic, {"cleanup.policy": "compact"}, is_copartitioned=False),
+        spec(settings.slates_topic, {**written, **_slates_config(settings)}),
+        spec(settings.rewards_topic, {**written, **_deleted_after(settings.rewards_retention_seconds)}),
+        spec(settings.deltas_topic, {**written, **_deleted_after(settings.deltas_retention_seconds)}),
+        spec(settings.profiles_topic, {**written, **PROFILES_CONFIG}),
+        spec(
+            settings.dlq_topic,
+            {**written, **_deleted_after(settings.dlq_retention_seconds)},
+            is_copartitioned=False,
+        ),
+    ]
+
+
+PROFILES_CONFIG: Final = {
+    # Compaction alone: with "delete" in it, a user who stays away loses their state (a faust trap).
+    "cleanup.policy": "compact",
+    # A restore reads what compaction has not reached, and the active segment is never compacted.
+    "segment.bytes": str(64 << 20),
+    "segment.ms": str(15 * 60 * 1000),
+    "min.cleanable.dirty.ratio": "0.2",
+    "max.compaction.lag.ms": str(60 * 60 * 1000),
+    # A store on disk that is older than this may have missed a tombstone.
+    "delete.retention.ms": str(7 * DAY * 1000),
+}
+
+
+def _deleted_after(seconds: int) -> dict[str, str]:
+    return {"cleanup.policy": "delete", "retention.ms": _milliseconds(seconds)}
+
+
+def _slates_config(settings: Settings) -> dict[str, str]:
+    return {
+        "cleanup.policy": "compact,delete",
+        "retention.ms": _milliseconds(settings.slates_retention_seconds),
+        # Compaction keeps a user's latest slate only; until then every decision can be read.
+        "min.compaction.lag.ms": str(settings.slates_log_seconds * 1000),
+    }
+
+
+def _milliseconds(seconds: int) -> str:
+    return str(seconds if seconds == FOR_EVER else seconds * 1000)
+
+
+def _min_insync(settings: Settings) -> int:
+    if settings.min_insync is not None:
+        return settings.min_insync
+    return 2 if settings.replication >= 3 else 1
+
+
+async def create_topics(
+    broker: str, specs: Sequence[TopicSpec], *, timeout_seconds: float = 30.0
+) -> tuple[str, ...]:
+    """Create those topics that do not exist yet; an existing one is left as it is.
+
+    Returns:
+        The names that were created, when every broker can be written to and read from.
+
+    Raises:
+        BrokerUnreachableError: No broker answers.
+        SetupError: A broker refuses a topic, or does not have it in time.
+    """
+    async with admin_client(broker) as admin:
+        existing = await _existing(admin)
+        wanted = [spec for spec in specs if spec.name not in existing]
+        created = await _create(admin, wanted, broker) if wanted else ()
+        await _wait_for_leaders(admin, specs, timeout_seconds)
+        return created
+
+
+async def check_topics(broker: str, specs: Sequence[TopicSpec]) -> None:
+    """Compare the topics that exist with `specs`.
+
+    Raises:
+        BrokerUnreachableError: No broker answers.
+        TopicMismatch: With everything that does not fit.
+    """
+    found = await describe(broker, [spec.name for spec in specs])
+    problems = list(mismatches(specs, found))
+    if problems:
+        raise TopicMismatch(problems)
+
+
+async def describe(broker: str, names: Iterable[str]) -> dict[str, TopicState]:
+    """Partitions and effective configuration of those of `names` that exist.
+
+    Raises:
+        BrokerUnreachableError: No broker answers.
+    """
+    async with admin_client(broker) as admin:
+        existing = await _existing(admin)
+        present = [name for name in names if name in existing]
+        configs = await _configs(admin, present)
+        return {name: TopicState(len(existing[name]), configs[name]) for name in present}
+
+
+def mismatches(specs: Sequence[TopicSpec], found: Mapping[str, TopicState]) -> Iterable[str]:
+    """Everything about `found` that does not fit `specs`, one line each, with what to do."""
+    missing = [spec.name for spec in specs if spec.name not in found]
+    if missing:
+        verb = "does" if len(missing) == 1 else "do"
+        yield f"{', '.join(missing)} {verb} not exist: run `freshslate topics create`"
+    yield from _inputs_apart(specs, found)
+    yield from _odd_counts(specs, found)
+    for spec in specs:
+        if spec.name in found:
+            yield from _mismatch(spec, found[spec.name])
+
+
+def _inputs_apart(specs: Sequence[TopicSpec], found: Mapping[str, TopicState]) -> Iterable[str]:
+    counts = {
+        spec.name: found[spec.name].partitions for spec in specs if spec.is_input and spec.name in found
+    }
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{name} has {count}" for name, count in counts.items())
+        yield (
+            f"the inputs are not co-partitioned ({told} partitions), so a user's events would reach "
+            "different workers: copy the odd ones into topics of equal partition count"
+        )
+
+
+def _odd_counts(specs: Sequence[TopicSpec], found: Mapping[str, TopicState]) -> Iterable[str]:
+    """One line per wrong partition count, so that a wrong setting is one line and not six."""
+    odd = defaultdict(list)
+    for spec in specs:
+        if spec.is_copartitioned and spec.name in found and found[spec.name].partitions != spec.partitions:
+            odd[found[spec.name].partitions].append(spec)
+    for count, group in odd.items():
+        advice = (
+            f"set FRESHSLATE_PARTITIONS={count}"
+            if any(spec.is_input for spec in group)
+            else "use a fresh FRESHSLATE_TOPIC_PREFIX, or delete them if nothing in them is needed"
+        )
+        yield (
+            f"{', '.join(spec.name for spec in group)}: {count} partitions, but FRESHSLATE_PARTITIONS is "
+            f"{group[0].partitions}: {advice}"
+        )
+
+
+def _mismatch(spec: TopicSpec, found: TopicState) -> Iterable[str]:
+    wanted, actual = _policies(spec.config), _policies(found.config)
+    if wanted != actual:
+        text = ",".join(sorted(wanted))
+        yield (
+            f"{spec.name} has cleanup.policy={','.join(sorted(actual))}, not {text}: "
+            f"{_alter(spec.name, 'cleanup.policy', text)}"
+        )
+    needed = int(spec.config.get("max.message.bytes", 0))
+    allowed = int(found.config.get("max.message.bytes", needed))
+    if allowed < needed:
+        yield (
+            f"{spec.name} has max.message.bytes={allowed}, below {needed}: "
+            f"{_alter(spec.name, 'max.message.bytes', str(needed))}"
+        )
+
+
+def _policies(config: Mapping[str, str]) -> frozenset[str]:
+    return frozenset(part.strip() for part in config.get("cleanup.policy", "delete").split(","))
+
+
+def _alter(topic: str, key: str, value: str) -> str:
+    shown = f"[{value}]" if "," in value else value
+    return f"kafka-configs --alter --entity-type topics --entity-name {topic} --add-config {key}={shown}"
+
+
+@asynccontextmanager
+async def admin_client(broker: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A started admin client.
+
+    Raises:
+        BrokerUnreachableError: No broker answers.
+    """
+    await _knock(broker)
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker)
+    try:
+        await admin.start()
+    except KafkaConnectionError as error:
+        await admin.close()
+        raise BrokerUnreachableError(broker, str(error)) from None
+    try:
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def _knock(broker: str, timeout_seconds: float = 5.0) -> None:
+    """Open and close a connection, because the client logs every refused one as an error of its own."""
+    detail = ""
+    for server in broker.split(","):
+        host, _, port = server.strip().rpartition(":")
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+        except TimeoutError:
+            detail = f"no answer within {timeout_seconds:g} s"
+        except ValueError:
+            detail = f"{server!r} is not host:port"
+        except OSError as error:
+            detail = os.strerror(error.errno).lower() if error.errno else str(error)
+        else:
+            writer.close()
+            return
+    raise BrokerUnreachableError(broker, detail)
+
+
+async def _existing(admin: AIOKafkaAdminClient) -> dict[str, list[dict[str, Any]]]:
+    """Partitions of every topic by name: asking for all of them is what never creates one."""
+    topics = await admin.describe_topics()
+    return {topic["topic"]: topic["partitions"] for topic in topics if not topic["error_code"]}
+
+
+async def _create(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], broker: str) -> tuple[str, ...]:
+    answer = await admin.create_topics(
+        [
+            NewTopic(spec.name, spec.partitions, spec.replication, topic_configs=dict(spec.config))
+            for spec in specs
+        ]
+    )
+    errors = {name: (code, *text) for name, code, *text in answer.topic_errors}
+    refused = defaultdict(list)
+    for name, (code, *text) in errors.items():
+        if code not in {0, ALREADY_EXISTS}:
+            refused[(text and text[0]) or for_code(code).__name__].append(name)
+    if refused:
+        told = "; ".join(f"{', '.join(names)}: {text}" for text, names in refused.items())
+        message = f"the broker at {broker} does not create the topics: {told}"
+        raise SetupError(message)
+    return tuple(name for name, error in errors.items() if error[0] == 0)
+
+
+async def _wait_for_leaders(
+    admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], timeout_seconds: float
+) -> None:
+    """Wait until a new topic is known with its leaders; brokers learn of it one after the other.
+
+    Each question goes to a random broker, so as many good answers in a row are asked for as there are
+    brokers.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    brokers = len((await admin.describe_cluster())["brokers"])
+    in_a_row = 0
+    while in_a_row < brokers:
+        existing = await _existing(admin)
+        late = [spec.name for spec in specs if not _is_led(existing.get(spec.name, []))]
+        in_a_row = 0 if late else in_a_row + 1
+        if late:
+            if time.monotonic() > deadline:
+                message = f"topics {', '.join(late)} have no leader after {timeout_seconds:g} s"
+                raise SetupError(message)
+            await asyncio.sleep(POLL_SECONDS)
+
+
+def _is_led(partitions: Sequence[Mapping[str, Any]]) -> bool:
+    return bool(partitions) and all(p["leader"] >= 0 and not p["error_code"] for p in partitions)
+
+
+async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    if not names:
+        return {}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    found = {}
+    for answer in await admin.describe_configs(resources):
+        for code, text, _, name, entries in answer.resources:
+            if code:
+                message = f"cannot read the configuration of topic {name}: {text or for_code(code).__name__}"
+                raise SetupError(message)
+            found[name] = {entry[0]: entry[1] for entry in entries}
+    return found

@@ -1,0 +1,214 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from state.event import EventRules
+from state.policy.registry import make_policy
+from state.step import DEFAULT_SLATE_TYPES
+from stream.config import DAY, ConfigError, Settings, advice, load_settings, settings_table
+from stream.environment import env_name
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in list(os.environ):
+        if name.upper().startswith("FRESHSLATE_"):
+            monkeypatch.delenv(name)
+
+
+def problems_of(**overrides: object) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(**overrides)
+    return caught.value.problems
+
+
+def test_nothing_set_gives_the_defaults() -> None:
+    settings = load_settings()
+    assert settings.broker == "localhost:9092"
+    assert settings.inputs == ("events",)
+    assert settings.partitions == 8
+    assert settings.data_dir == Path(".freshslate")
+    assert advice(settings) == ()
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRESHSLATE_PARTITIONS", "12")
+    monkeypatch.setenv("FRESHSLATE_INPUTS", "clicks, purchases,")
+    monkeypatch.setenv("FRESHSLATE_DATA_DIR", "/var/lib/freshslate")
+    monkeypatch.setenv("FRESHSLATE_MIN_INSYNC", "1")
+    settings = load_settings()
+    assert settings.partitions == 12
+    assert settings.inputs == ("clicks", "purchases")
+    assert settings.data_dir == Path("/var/lib/freshslate")
+    assert settings.min_insync == 1
+
+
+def test_an_argument_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRESHSLATE_PARTITIONS", "12")
+    assert load_settings(partitions=4).partitions == 4
+
+
+def test_a_broker_that_somebody_chose_is_told_from_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not load_settings().is_broker_given
+    assert load_settings(broker="localhost:9092").is_broker_given
+    monkeypatch.setenv("FRESHSLATE_BROKER", "localhost:9092")
+    assert load_settings().is_broker_given
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings().partitions = 3
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("queue_chunks", "1.5", "FRESHSLATE_QUEUE_CHUNKS: '1.5' is not a whole number"),
+        ("partitions", "x", "FRESHSLATE_PARTITIONS: 'x' is not a whole number"),
+        ("partitions", "0", "FRESHSLATE_PARTITIONS: '0' must be at least 1"),
+        ("partitions", "99999", "FRESHSLATE_PARTITIONS: '99999' must be at most 4096"),
+        ("snapshot_seconds", "soon", "FRESHSLATE_SNAPSHOT_SECONDS: 'soon' is not a number"),
+        ("snapshot_seconds", "0", "FRESHSLATE_SNAPSHOT_SECONDS: '0' must be above 0"),
+        (
+            "processing_guarantee",
+            "exactly-once",
+            "FRESHSLATE_PROCESSING_GUARANTEE: 'exactly-once' is not one of 'exactly_once' or 'at_least_once'",
+        ),
+        (
+            "events_retention_seconds",
+            "-2",
+            "FRESHSLATE_EVENTS_RETENTION_SECONDS: '-2' must be above 0, or -1 for ever",
+        ),
+    ],
+)
+def test_a_wrong_value_is_one_line_that_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch, field: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(env_name(field), value)
+    with pytest.raises(ConfigError) as caught:
+        load_settings()
+    assert caught.value.problems == (told,)
+    assert str(caught.value) == f"{told}\n`freshslate settings` lists every setting."
+    assert "pydantic" not in str(caught.value)
+
+
+def test_every_wrong_value_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRESHSLATE_PARTITIONS", "x")
+    monkeypatch.setenv("FRESHSLATE_EPSILON", "2")
+    assert [line.split(":")[0] for line in problems_of()] == ["FRESHSLATE_PARTITIONS", "FRESHSLATE_EPSILON"]
+
+
+def test_a_misspelt_name_is_an_error_with_the_closest_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRESHSLATE_PARTITION", "4")
+    told = "FRESHSLATE_PARTITION: there is no such setting; did you mean FRESHSLATE_PARTITIONS?"
+    assert problems_of() == (told,)
+
+
+def test_variables_of_kubernetes_services_are_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRESHSLATE_WORKER_SERVICE_HOST", "10.0.0.7")
+    monkeypatch.setenv("FRESHSLATE_WORKER_SERVICE_PORT", "8080")
+    monkeypatch.setenv("FRESHSLATE_WORKER_PORT", "tcp://10.0.0.7:8080")
+    assert load_settings().worker_port == 0
+    monkeypatch.setenv("FRESHSLATE_WORKER_PORT", "6066")
+    assert load_settings().worker_port == 6066
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        ({"inputs": ()}, "FRESHSLATE_INPUTS: names no topic"),
+        ({"inputs": ("clicks", "clicks")}, "FRESHSLATE_INPUTS: names a topic twice"),
+        (
+            {"inputs": ("events", "slates")},
+            "FRESHSLATE_INPUTS: 'slates' is a topic that Freshslate itself writes or follows",
+        ),
+        (
+            {"topic_prefix": "shop/"},
+            "FRESHSLATE_INPUTS, FRESHSLATE_TOPIC_PREFIX: 'shop/events' cannot be a topic's name; Kafka takes "
+            "up to 249 letters, digits, '.', '_' and '-'",
+        ),
+        (
+            {"slate_types": ("click", "buy")},
+            "FRESHSLATE_SLATE_TYPES: 'buy' is not one of impression, view, click, add_to_cart, "
+            "remove_from_cart, purchase, refund, search, like, skip",
+        ),
+        (
+            {"heartbeat_seconds": 5},
+            "FRESHSLATE_HEARTBEAT_SECONDS: 5 must be at most a third of FRESHSLATE_SESSION_TIMEOUT_SECONDS "
+            "(8), so that two lost heartbeats do not cost a worker its partitions",
+        ),
+        (
+            {"slate_size": 20, "candidates": 10},
+            "FRESHSLATE_SLATE_SIZE: 20 must be at most FRESHSLATE_CANDIDATES (10)",
+        ),
+        (
+            {"min_insync": 2},
+            "FRESHSLATE_MIN_INSYNC: 2 must be at most FRESHSLATE_REPLICATION (1), "
+            "or nothing could be written",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_each_other_are_told(overrides: dict[str, object], told: str) -> None:
+    assert problems_of(**overrides) == (told,)
+
+
+def test_a_transaction_that_outlives_the_session_is_advised_against() -> None:
+    (line,) = advice(load_settings(transaction_timeout_seconds=8))
+    assert line.startswith("FRESHSLATE_TRANSACTION_TIMEOUT_SECONDS (8) should be below")
+
+
+def test_two_replicas_are_advised_against() -> None:
+    (line,) = advice(load_settings(replication=2))
+    assert line.startswith("FRESHSLATE_REPLICATION 2")
+
+
+def test_every_topic_carries_the_prefix() -> None:
+    settings = load_settings(topic_prefix="shop.", inputs="clicks,purchases")
+    assert settings.input_topics == ("shop.clicks", "shop.purchases")
+    assert settings.own_topics == (
+        "shop.items",
+        "shop.slates",
+        "shop.rewards",
+        "shop.deltas",
+        "shop.profiles",
+        "shop.events.dlq",
+    )
+
+
+def test_the_table_has_a_described_row_for_every_setting() -> None:
+    rows = settings_table(load_settings(inputs="clicks,purchases"))
+    assert len(rows) == len(Settings.model_fields)
+    assert all(row.description for row in rows)
+    table = {row.env: row for row in rows}
+    assert table["FRESHSLATE_INPUTS"][1:4] == ("clicks,purchases", "events", "topics")
+    assert table["FRESHSLATE_INSTANCE_ID"].value == ""
+    assert table["FRESHSLATE_POLICY"].description.startswith("[softmax | epsilon_greedy] ")
+
+
+def test_every_number_has_a_unit_and_every_name_with_a_unit_agrees() -> None:
+    rows = settings_table(load_settings())
+    for row in rows:
+        if re.fullmatch(r"[\d.]+", row.default):
+            assert row.unit, row.env
+        assert row.env.endswith("_SECONDS") == (row.unit == "s"), row.env
+        assert row.env.endswith("_BYTES") == (row.unit == "bytes"), row.env
+
+
+def test_defaults_agree_with_the_engines_own() -> None:
+    settings, rules = load_settings(), EventRules()
+    assert settings.max_event_bytes == rules.max_bytes
+    assert settings.max_items_per_event == rules.max_items
+    assert settings.max_event_age_seconds * 1000 == rules.max_age_ms == 30 * DAY * 1000
+    assert settings.max_event_ahead_seconds * 1000 == rules.max_ahead_ms
+    assert set(settings.slate_types) == DEFAULT_SLATE_TYPES
+
+
+@pytest.mark.parametrize("name", ["softmax", "epsilon_greedy"])
+@pytest.mark.parametrize("edge", [{}, {"temperature": 0.0125, "epsilon": 1e-6}, {"epsilon": 1.0}])
+def test_every_allowed_policy_can_be_built(name: str, edge: dict[str, float]) -> None:
+    settings = load_settings(policy=name, **edge)
+    policy = make_policy(settings.policy, epsilon=settings.epsilon, temperature=settings.temperature)
+    assert policy.name == name
