@@ -1,0 +1,333 @@
+"""The worker's one loop: gather, open, step, commit, apply, ack.
+
+Four rules make it exactly once, and each has a test that fails without it
+(`tests/kafka/test_rules.py`):
+
+1. After a refusal or a failed transaction, do nothing more on that assignment.
+2. A chunk must continue what was applied; one that starts beyond was preceded by records that got
+   lost on the way here, so it is dropped and the partition sought back.
+3. Data first, acknowledged; then the offset commit; then the end (`stream/transaction.py`).
+4. A revoked partition's cycle ends before the rebalance goes on.
+"""
+
+import asyncio
+import bisect
+import contextlib
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from msgspec import Struct
+
+from state.errors import Refused
+from stream.config import Settings
+from stream.partitions import Partitions
+from stream.transaction import Publisher, Written
+from stream.transport import Chunk, Membership
+from stream.work import Engine, Record, Result, work
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 0.5
+"""Pause before the broker is tried again."""
+
+
+class Delivery(NamedTuple):
+    """A chunk, and how to acknowledge it."""
+
+    chunk: Chunk
+    ack: Callable[[], Any]
+
+
+class Input(Protocol):
+    """What the loop needs of the consumer."""
+
+    async def seek(self, topic: str, partition: int, offset: int) -> None:
+        """Read this partition from this offset next."""
+        ...
+
+    async def rejoin(self) -> None:
+        """Ask the group for a new generation."""
+        ...
+
+
+class Pace(Struct, frozen=True):
+    """How much a cycle takes on.
+
+    Args:
+        max_events: most events in one cycle.
+        min_seconds: a cycle under load lasts at least this long: fewer and fuller transactions.
+        step_seconds: aim for the compute of one cycle, so that latency stays flat under load.
+    """
+
+    max_events: int
+    min_seconds: float
+    step_seconds: float
+
+
+class Counts(Struct):
+    """What the loop has done since it started."""
+
+    cycles: int = 0
+    events: int = 0
+    duplicates: int = 0
+    slates: int = 0
+    rewards: int = 0
+    dead_letters: int = 0
+    gaps: int = 0
+    refused: int = 0
+    step_seconds: float = 0.0
+    commit_seconds: float = 0.0
+    apply_seconds: float = 0.0
+
+
+class _Accepted(NamedTuple):
+    runs: dict[int, dict[str, Sequence[Record]]]
+    """By partition, by topic."""
+    acks: list[Callable[[], Any]]
+
+
+class Loop:
+    """Processes what the consumer delivers, until it is stopped."""
+
+    def __init__(
+        self,
+        *,
+        source: Input,
+        partitions: Partitions,
+        publisher: Publisher,
+        engine: Engine,
+        settings: Settings,
+    ) -> None:
+        self._source = source
+        self._partitions = partitions
+        self._publisher = publisher
+        self._engine = engine
+        self._settings = settings
+        self._pace = Pace(settings.cycle_max_events, settings.cycle_min_seconds, settings.cycle_step_seconds)
+        self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue(settings.queue_chunks)
+        self._lock = asyncio.Lock()
+        self._membership: Membership | None = None
+        self._assigned: frozenset[int] = frozenset()
+        self._connected = False
+        self._seconds_per_event = 0.0
+        self.counts = Counts()
+
+    # What the consumer tells us ------------------------------------------------------------------
+
+    async def put(self, delivery: Delivery) -> None:
+        """Hand over a chunk; waits while the queue is full, which holds back the consumer."""
+        await self._queue.put(delivery)
+
+    async def assigned(self, partitions: Collection[int], membership: Membership) -> None:
+        """Begin an assignment."""
+        async with self._lock:
+            self._assigned = frozenset(partitions)
+            self._membership = membership
+            self._wake()
+
+    async def revoked(self) -> None:
+        """End the assignment; returns when the running cycle has ended (rule 4)."""
+        async with self._lock:
+            self._give_up()
+
+    async def stop(self) -> None:
+        """Finish the running cycle, then let go of everything."""
+        async with self._lock:
+            self._give_up()
+            await self._publisher.stop()
+            await self._partitions.stop()
+
+    # The loop -------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Cycle for ever.
+
+        Raises:
+            StopWorker: an operator has to look; nothing of the failed cycle was committed.
+        """
+        clock = asyncio.get_running_loop().time
+        while True:
+            deliveries = await self._gather()
+            started = clock()
+            async with self._lock:
+                await self._cycle(deliveries)
+            if deliveries and (rest := started + self._pace.min_seconds - clock()) > 0:
+                await asyncio.sleep(rest)
+
+    async def _gather(self) -> list[Delivery]:
+        """Wait for a delivery, then take all that wait, up to the cap."""
+        gathered = [await self._queue.get()]
+        cap = self._cap()
+        count = _size(gathered[0])
+        while count < cap and not self._queue.empty():
+            gathered.append(self._queue.get_nowait())
+            count += _size(gathered[-1])
+        return [delivery for delivery in gathered if delivery is not None]
+
+    def _cap(self) -> int:
+        if not self._seconds_per_event:
+            return self._pace.max_events
+        return min(self._pace.max_events, max(1, int(self._pace.step_seconds / self._seconds_per_event)))
+
+    async def _cycle(self, deliveries: Sequence[Delivery]) -> None:
+        """Run one cycle, and if it fails, end the assignment (rule 1)."""
+        membership = self._membership
+        if membership is None:
+            return
+        current = [d for d in deliveries if d.chunk.generation == membership.generation]
+        try:
+            await self._connect()
+            await self._partitions.open(self._assigned - self._partitions.opened, self._engine.writer)
+            accepted = await self._accept(current)
+            if accepted.runs:
+                await self._process(accepted.runs, membership)
+        except (Refused, KafkaError) as error:
+            await self._end_assignment(error)
+            return
+        for ack in accepted.acks:
+            ack()
+
+    async def _connect(self) -> None:
+        if not self._connected:
+            await self._publisher.start()
+            self._connected = True
+
+    async def _accept(self, deliveries: Sequence[Delivery]) -> _Accepted:
+        """Take the records that continue what was applied; seek back where some are missing (rule 2)."""
+        runs: dict[int, dict[str, Sequence[Record]]] = {}
+        acks: list[Callable[[], Any]] = []
+        gaps: dict[tuple[str, int], int] = {}
+        for chunk, ack in deliveries:
+            place = (chunk.topic, chunk.partition)
+            if place in gaps:
+                continue
+            run = runs.get(chunk.partition, {}).get(chunk.topic, ())
+            expected = run[-1].offset + 1 if run else self._partitions.expected(*place)
+            if chunk.start > expected:
+                gaps[place] = expected
+                continue
+            if chunk.records[0].offset > expected:
+                await self._partitions.check_log_start(*place, expected)
+            new = chunk.records[bisect.bisect_left(chunk.records, expected, key=_offset) :]
+            if new:
+                runs.setdefault(chunk.partition, {})[chunk.topic] = [*run, *new] if run else new
+            acks.append(ack)
+        for place, expected in gaps.items():
+            await self._seek_back(*place, expected)
+        return _Accepted(runs, acks)
+
+    async def _seek_back(self, topic: str, partition: int, expected: int) -> None:
+        await self._partitions.check_log_start(topic, partition, expected)
+        log.warning(
+            "%s-%d: records from %d on got lost on the way; reading again", topic, partition, expected
+        )
+        self.counts.gaps += 1
+        await self._source.seek(topic, partition, max(expected, self._partitions.expected(topic, partition)))
+
+    async def _process(
+        self, runs: Mapping[int, Mapping[str, Sequence[Record]]], membership: Membership
+    ) -> None:
+        """Step, commit, apply."""
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        results = {
+            partition: work(partition, by_topic, self._partitions.store(partition), self._engine)
+            for partition, by_topic in runs.items()
+        }
+        for partition, result in results.items():
+            self._partitions.count_dead_letters(partition, result)
+        stepped = clock()
+        offsets = {
+            TopicPartition(topic, partition): run[-1].offset + 1
+            for partition, by_topic in runs.items()
+            for topic, run in by_topic.items()
+        }
+        outputs, changelogs = self._written(results)
+        last = await self._publisher.publish(outputs, changelogs, offsets, membership)
+        committed = clock()
+        for (partition, result), offset in zip(results.items(), last, strict=True):
+            self._partitions.store(partition).apply(result.changelog, result.markers, offset + 1)
+        self._count(results.values(), started, stepped, committed, clock())
+
+    def _written(self, results: Mapping[int, Result]) -> tuple[list[Written], list[Written]]:
+        """Rows by topic and partition: outputs, and one changelog entry per partition of state."""
+        topics = self._settings
+        outputs = []
+        changelogs = []
+        for partition, result in results.items():
+            rows = [(key, value, ()) for key, value in result.changelog]
+            changelogs.append(Written(topics.profiles_topic, partition, rows))
+            for topic, answer in (
+                (topics.slates_topic, result.slates),
+                (topics.rewards_topic, result.rewards),
+                (topics.deltas_topic, result.deltas),
+                (topics.dlq_topic, result.dead_letters),
+            ):
+                if answer:
+                    outputs.append(Written(topic, partition, answer))
+        return outputs, changelogs
+
+    def _count(self, results: Collection[Result], *times: float) -> None:
+        started, stepped, committed, applied = times
+        counts = self.counts
+        counts.cycles += 1
+        records = 0
+        for result in results:
+            counts.events += result.events
+            counts.duplicates += result.duplicates
+            counts.slates += len(result.slates)
+            counts.rewards += len(result.rewards)
+            counts.dead_letters += len(result.dead_letters)
+            records += result.events + len(result.dead_letters)
+        counts.step_seconds += stepped - started
+        counts.commit_seconds += committed - stepped
+        counts.apply_seconds += applied - committed
+        latest = (stepped - started) / max(1, records)
+        self._seconds_per_event = (
+            latest if not self._seconds_per_event else (0.9 * self._seconds_per_event + 0.1 * latest)
+        )
+
+    # Ending an assignment -------------------------------------------------------------------------
+
+    async def _end_assignment(self, error: Exception) -> None:
+        """Let go, and ask for a new generation.
+
+        Whatever the error, this process can no longer say what was committed; the changelog can.
+        A refused worker gets its next generation anyway; one whose transaction timed out in a pause
+        is still a member, and asks.
+        """
+        log.warning("assignment ended: %s: %s", type(error).__name__, error)
+        self.counts.refused += 1
+        self._give_up()
+        self._connected = False
+        with contextlib.suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(RETRY_SECONDS):
+                await self._publisher.stop()
+        with contextlib.suppress(KafkaError, TimeoutError):
+            # A start ends the open transaction, so that readers need not wait for its timeout.
+            async with asyncio.timeout(RETRY_SECONDS):
+                await self._connect()
+        await asyncio.sleep(RETRY_SECONDS)
+        await self._source.rejoin()
+
+    def _give_up(self) -> None:
+        self._membership = None
+        self._assigned = frozenset()
+        self._partitions.close()
+        while not self._queue.empty():
+            self._queue.get_nowait()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(asyncio.QueueFull):
+            self._queue.put_nowait(None)
+
+
+def _size(delivery: Delivery | None) -> int:
+    return 0 if delivery is None else len(delivery.chunk.records)
+
+
+def _offset(record: Record) -> int:
+    return int(record.offset)

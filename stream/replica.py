@@ -1,0 +1,186 @@
+"""Follows the shared models' topics: every worker folds all partitions of `deltas` and `items`.
+
+No consumer group: each worker needs all of it. A snapshot on disk (arrays and offsets) lets a restart
+read no more than the tail.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+from zipfile import BadZipFile
+
+import numpy as np
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from state.errors import InvalidItem, UnreadableState
+from state.models import Models
+from state.retrieval.config import ModelConfig
+from stream.codecs import decode_delta, decode_item
+
+log = logging.getLogger(__name__)
+
+_POLL_RECORDS: Final = 200
+"""Records folded at once: small enough to keep the event loop free for slates."""
+_POLL_MS: Final = 500
+_OFFSETS: Final = "replica_offsets"
+_TOPICS: Final = "replica_topics"
+
+
+class Replica:
+    """Keeps `models` equal to a fold of their topics."""
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        *,
+        deltas_topic: str,
+        items_topic: str,
+        config: ModelConfig,
+        snapshot: Path,
+        snapshot_seconds: float,
+    ) -> None:
+        """Load the snapshot, if there is one.
+
+        Args:
+            bootstrap_servers: of the broker.
+            deltas_topic: what events taught.
+            items_topic: the catalogue.
+            config: of the models.
+            snapshot: file, in a folder of this process alone.
+            snapshot_seconds: time between snapshots.
+        """
+        self._topics = (deltas_topic, items_topic)
+        self._snapshot = snapshot
+        self._snapshot_seconds = snapshot_seconds
+        self._offsets: dict[TopicPartition, int] = {}
+        self.models = self._load(config)
+        self.caught_up = asyncio.Event()
+        """Set once everything that was in the topics at the start has been folded."""
+        self.skipped_items = 0
+        """Catalogue records that could not be read."""
+        self._settings: dict[str, Any] = {
+            "bootstrap_servers": bootstrap_servers,
+            "isolation_level": "read_committed",
+            "enable_auto_commit": False,
+            "auto_offset_reset": "earliest",
+            "max_partition_fetch_bytes": 4 << 20,
+        }
+        self._consumer: AIOKafkaConsumer = None
+
+    @property
+    def offsets(self) -> Mapping[TopicPartition, int]:
+        """Next offset to fold, by partition."""
+        return self._offsets
+
+    async def run(self) -> None:
+        """Follow the topics for ever."""
+        self._consumer = AIOKafkaConsumer(**self._settings)
+        await self._consumer.start()
+        try:
+            waiting = await self._assign()
+            next_snapshot = self._now() + self._snapshot_seconds
+            while True:
+                await self._poll()
+                if not self.caught_up.is_set() and await self._reached(waiting):
+                    log.info(
+                        "models caught up: %d items, %d sessions", self.models.n_items, self.models.n_sessions
+                    )
+                    self.caught_up.set()
+                if self.caught_up.is_set() and self._now() >= next_snapshot:
+                    await self.save()
+                    next_snapshot = self._now() + self._snapshot_seconds
+        finally:
+            await self._consumer.stop()
+
+    async def save(self) -> None:
+        """Write a snapshot; the copy is taken at once, the writing happens in a thread."""
+        arrays = self.models.snapshot()
+        tps = sorted(self._offsets)
+        arrays[_TOPICS] = np.array([f"{tp.topic}\n{tp.partition}" for tp in tps], dtype=np.str_)
+        arrays[_OFFSETS] = np.array([self._offsets[tp] for tp in tps], dtype=np.int64)
+        await asyncio.to_thread(_write, self._snapshot, arrays)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def _assign(self) -> dict[TopicPartition, int]:
+        """Read on from the snapshot; return where catching up ends."""
+        tps = []
+        for topic in self._topics:
+            await self._consumer._client._wait_on_metadata(topic)
+            tps += [TopicPartition(topic, p) for p in self._consumer.partitions_for_topic(topic) or ()]
+        self._consumer.assign(tps)
+        ends = await self._consumer.end_offsets(tps)
+        starts = await self._consumer.beginning_offsets(tps)
+        for tp in tps:
+            known = self._offsets.get(tp, 0)
+            if known > ends[tp]:
+                message = (
+                    f"{self._snapshot} stands at offset {known} of {tp.topic}-{tp.partition}, which ends at "
+                    f"{ends[tp]}: the topic was created again; delete the file"
+                )
+                what = "snapshot"
+                raise UnreadableState(what, message)
+            self._offsets[tp] = max(known, starts[tp])
+            self._consumer.seek(tp, self._offsets[tp])
+        return dict(ends)
+
+    async def _reached(self, ends: Mapping[TopicPartition, int]) -> bool:
+        # The position also passes the control records of transactions, which are never delivered.
+        for tp, end in ends.items():
+            if await self._consumer.position(tp) < end:
+                return False
+        return True
+
+    async def _poll(self) -> None:
+        fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)
+        for tp, records in fetched.items():
+            if tp.topic == self._topics[0]:
+                self.models.learn([decode_delta(record.value) for record in records])
+            else:
+                self._fold_items(records)
+            self._offsets[tp] = records[-1].offset + 1
+
+    def _fold_items(self, records: Sequence[Any]) -> None:
+        for record in records:
+            item_id = (record.key or b"").decode(errors="replace")
+            if record.value is None:
+                self.models.withdraw_item(item_id)
+                continue
+            try:
+                item = decode_item(record.key, record.value)
+            except InvalidItem as error:
+                self.skipped_items += 1
+                log.warning("%s: item %s left out: %s", self._topics[1], item_id, error)
+            else:
+                self.models.upsert_item(item.item_id, item)
+
+    def _load(self, config: ModelConfig) -> Models:
+        if not self._snapshot.exists():
+            return Models(config)
+        try:
+            with np.load(self._snapshot, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+            for place, offset in zip(arrays.pop(_TOPICS), arrays.pop(_OFFSETS), strict=True):
+                topic, partition = str(place).split("\n")
+                self._offsets[TopicPartition(topic, int(partition))] = int(offset)
+            return Models.restore(arrays, config)
+        except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
+            # The topics hold all of it; a damaged or older snapshot only costs the time to read them.
+            log.warning("snapshot %s left out, reading the topics instead: %s", self._snapshot, error)
+            self._offsets.clear()
+            return Models(config)
+
+
+def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write beside, then move: a kill in between leaves the last snapshot whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".tmp")
+    with beside.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's stub takes allow_pickle for a name
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)

@@ -1,0 +1,239 @@
+"""One partition of state: RocksDB on local disk, a copy of its partition of the changelog topic.
+
+The changelog is the truth. The local copy is written only after the transaction that made it true,
+together with the changelog offset it stands for, so a restart reads no more than the tail.
+"""
+
+import asyncio
+import shutil
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch
+
+from stream.codecs import Marker, decode_marker
+
+MARKER: Final = b"\x00applied\x00"
+"""Key prefix, before the topic's name: which records of an input topic the state contains."""
+_POSITION: Final = b"\x00changelog"
+"""Key, local only: the changelog offset after the last record this copy contains."""
+
+_RESTORE_RECORDS: Final = 20_000
+_POLL_MS: Final = 200
+_OPEN_TRANSACTION_POLL_SECONDS: Final = 0.05
+
+
+class Memory:
+    """RocksDB's memory, shared by all partitions of a worker.
+
+    The bindings' defaults would give each partition a cache of its own and no bloom filter.
+
+    Args:
+        cache_bytes: block cache of the whole worker.
+        write_buffer_bytes: memtable of one partition; RocksDB keeps up to two.
+    """
+
+    def __init__(self, *, cache_bytes: int, write_buffer_bytes: int) -> None:
+        self._cache = Cache(cache_bytes)
+        self._write_buffer_bytes = write_buffer_bytes
+
+    def options(self) -> Options:
+        """Options for one partition's database."""
+        blocks = BlockBasedOptions()
+        blocks.set_block_cache(self._cache)
+        blocks.set_bloom_filter(10, False)
+        blocks.set_cache_index_and_filter_blocks(True)
+        options = Options(raw_mode=True)
+        options.create_if_missing(True)
+        options.set_block_based_table_factory(blocks)
+        options.set_write_buffer_size(self._write_buffer_bytes)
+        options.set_max_write_buffer_number(2)
+        options.set_compression_type(DBCompressionType.lz4())
+        options.set_max_open_files(64)
+        return options
+
+
+class PartitionStore:
+    """The profiles of one partition, and what they contain of each input topic."""
+
+    def __init__(self, path: Path, memory: Memory) -> None:
+        """Open or create the local copy.
+
+        Args:
+            path: folder of this partition's database; one process may have it open.
+            memory: options shared by the worker's partitions.
+        """
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = Rdict(str(path), memory.options())
+        self.position = int(self._db.get(_POSITION) or b"0")
+        """Changelog offset from which this copy is to be brought up to date."""
+        self.markers: dict[str, Marker] = {}
+        """By input topic, once restored."""
+
+    @classmethod
+    def opened(cls, path: Path, memory: Memory, *, changelog_end: int) -> Self:
+        """Open the local copy, or start an empty one where it belongs to another changelog."""
+        store = cls(path, memory)
+        if store.position > changelog_end:
+            # The topic was deleted and created again: what is here was never in this log.
+            store.close()
+            shutil.rmtree(path)
+            store = cls(path, memory)
+        return store
+
+    def applied(self, topic: str) -> int:
+        """Offset of the last record of an input topic that the state contains; -1 for none."""
+        marker = self.markers.get(topic)
+        return -1 if marker is None else marker.offset
+
+    def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Values by key, None for a user never seen."""
+        found: list[bytes | None] = self._db.get(list(keys))
+        return found
+
+    def apply(
+        self, rows: Iterable[tuple[bytes, bytes | None]], markers: Mapping[str, Marker], position: int
+    ) -> None:
+        """Write one cycle's rows, all or nothing.
+
+        Args:
+            rows: exactly what was written to the changelog, markers included; None deletes.
+            markers: the decoded markers among `rows`, by topic.
+            position: changelog offset after them.
+        """
+        self._write(rows, position)
+        self.markers.update(markers)
+
+    def restored(self, topics: Iterable[str]) -> None:
+        """Read the markers, once the changelog's tail has been read."""
+        for topic in topics:
+            value = self._db.get(MARKER + topic.encode())
+            if value is not None:
+                self.markers[topic] = decode_marker(value)
+
+    def users(self) -> Iterable[tuple[bytes, bytes]]:
+        """Every user's key and encoded profile."""
+        for key, value in self._db.items():
+            if not key.startswith(b"\x00"):
+                yield key, value
+
+    def close(self) -> None:
+        """Close the database; a second call does nothing."""
+        self._db.close()
+
+    def _write(self, rows: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
+        batch = WriteBatch(raw_mode=True)
+        for key, value in rows:
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        batch.put(_POSITION, b"%d" % position)
+        self._db.write(batch)
+        self.position = position
+
+    def extend(self, records: Sequence[Any]) -> None:
+        """Write a run of changelog records."""
+        self._write(((record.key, record.value) for record in records), records[-1].offset + 1)
+
+
+class Changelog:
+    """Reads the changelog topic for restore."""
+
+    def __init__(self, bootstrap_servers: str, topic: str) -> None:
+        self.topic = topic
+        self._settings: dict[str, Any] = {
+            "bootstrap_servers": bootstrap_servers,
+            "enable_auto_commit": False,
+            "auto_offset_reset": "earliest",
+            "max_partition_fetch_bytes": 8 << 20,
+            "fetch_max_bytes": 32 << 20,
+        }
+
+    async def start(self) -> None:
+        """Connect."""
+        self._committed = AIOKafkaConsumer(isolation_level="read_committed", **self._settings)
+        self._uncommitted = AIOKafkaConsumer(**self._settings)
+        await self._committed.start()
+        await self._uncommitted.start()
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._committed.stop()
+        await self._uncommitted.stop()
+
+    def _partition(self, partition: int) -> TopicPartition:
+        return TopicPartition(self.topic, partition)
+
+    async def ends(self, partitions: Iterable[int]) -> dict[int, int]:
+        """High watermark by partition."""
+        found = await self._uncommitted.end_offsets([self._partition(p) for p in partitions])
+        return {tp.partition: offset for tp, offset in found.items()}
+
+    async def bounds(self, tps: Collection[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+        """First offset still in the log and offset after the last, of partitions of any topic.
+
+        Asked here rather than of the worker's consumer, whose thread answers between two fetches.
+        """
+        first = await self._uncommitted.beginning_offsets(tps)
+        end = await self._uncommitted.end_offsets(tps)
+        return {tp: (first[tp], end[tp]) for tp in tps}
+
+    async def open_transactions(self, partitions: Iterable[int]) -> dict[int, int]:
+        """Last stable offset of the partitions in which a transaction is still open."""
+        tps = [self._partition(p) for p in partitions]
+        stable = await self._committed.end_offsets(tps)
+        high = await self._uncommitted.end_offsets(tps)
+        return {tp.partition: stable[tp] for tp in tps if stable[tp] < high[tp]}
+
+    async def wait_until_stable(self, partitions: Sequence[int], timeout_seconds: float) -> dict[int, int]:
+        """Wait for open transactions to end.
+
+        Returns:
+            Last stable offset of the partitions where one is still open after the timeout.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_seconds
+        # Nobody tells us when a transaction of another process ends: this can only ask.
+        while (still := await self.open_transactions(partitions)) and loop.time() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(_OPEN_TRANSACTION_POLL_SECONDS)
+        return still
+
+    async def writer_since(self, partition: int, stable: int) -> str | None:
+        """Transactional id of whoever wrote after the last stable offset, from its marker."""
+        tp = self._partition(partition)
+        high = (await self.ends([partition]))[partition]
+        self._uncommitted.assign([tp])
+        self._uncommitted.seek(tp, stable)
+        writer = None
+        while await self._uncommitted.position(tp) < high:
+            for records in (await self._uncommitted.getmany(tp, timeout_ms=_POLL_MS)).values():
+                for record in records:
+                    if record.key is not None and record.key.startswith(MARKER) and record.value:
+                        writer = decode_marker(record.value).writer
+        return writer
+
+    async def restore(self, stores: Mapping[int, PartitionStore]) -> int:
+        """Bring local copies up to date, all partitions at once.
+
+        Returns:
+            How many records were read.
+        """
+        ends = await self.ends(stores)
+        behind = {self._partition(p): store for p, store in stores.items() if store.position < ends[p]}
+        self._committed.assign(list(behind))
+        for tp, store in behind.items():
+            self._committed.seek(tp, store.position)
+        count = 0
+        while behind:
+            fetched = await self._committed.getmany(timeout_ms=_POLL_MS, max_records=_RESTORE_RECORDS)
+            for tp, records in fetched.items():
+                if tp in behind:
+                    behind[tp].extend(records)
+                    count += len(records)
+            for tp in [tp for tp in behind if await self._committed.position(tp) >= ends[tp.partition]]:
+                del behind[tp]
+        return count

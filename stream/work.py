@@ -1,0 +1,155 @@
+"""Bytes in, bytes out, for one partition and one cycle: decode, step, encode.
+
+Nothing here waits: no broker, no clock. The loop (`stream/loop.py`) brings records and takes rows.
+"""
+
+import heapq
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from typing import NamedTuple, Protocol, TypeAlias
+
+from aiokafka.structs import ConsumerRecord
+
+from state.errors import InvalidEvent
+from state.event import EventRules, Inbound, Origin, state_key
+from state.slate import Reward, Slate, Span
+from state.step import Decide, StepRules, delta_of, step
+from stream.codecs import (
+    Marker,
+    decode_event,
+    decode_profile,
+    encode_delta,
+    encode_marker,
+    encode_profile,
+    encode_reward,
+    encode_slate,
+)
+from stream.dead_letter import dead_letter
+from stream.store import MARKER
+
+Record: TypeAlias = ConsumerRecord[bytes | None, bytes | None]
+Row: TypeAlias = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]
+NO_HEADERS: Sequence[tuple[str, bytes]] = ()
+
+
+class Profiles(Protocol):
+    """Where encoded profiles are read from."""
+
+    def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Encoded profiles by key, None for a new user."""
+        ...
+
+
+class Engine(NamedTuple):
+    """Everything a cycle needs to know."""
+
+    decide: Decide
+    events: EventRules
+    step: StepRules
+    writer: str
+    """Who writes the markers: the transactional id of this process."""
+    version: str
+    """Version of this software, for dead letters."""
+
+
+class Result(NamedTuple):
+    """Rows for every topic, ready to be written."""
+
+    changelog: Sequence[tuple[bytes, bytes]]
+    markers: dict[str, Marker]
+    slates: Sequence[Row]
+    rewards: Sequence[Row]
+    deltas: Sequence[Row]
+    dead_letters: Sequence[Row]
+    events: int
+    duplicates: int
+    invalid: Mapping[str, bytes | bytearray]
+    """By input topic: one byte per record in offset order, 1 for a dead letter."""
+    last_error: InvalidEvent | None
+    """Of the last dead letter."""
+
+
+def work(partition: int, runs: Mapping[str, Sequence[Record]], profiles: Profiles, engine: Engine) -> Result:
+    """Process what one cycle has for one partition.
+
+    Args:
+        partition: of every input topic.
+        runs: records by input topic, each in offset order, none empty, all beyond the markers.
+        profiles: the partition's state.
+        engine: what decides.
+    """
+    decoded = _decode(_in_log_order(list(runs.values())), engine)
+    inbounds = decoded.inbounds
+    keys = list({inbound.event.key for inbound in inbounds})
+    found = profiles.get([key.encode() for key in keys])
+    known = {key: decode_profile(value) for key, value in zip(keys, found, strict=True) if value is not None}
+    outcome = step(inbounds, known, engine.decide, engine.step)
+    markers = {topic: Marker(run[-1].offset, engine.writer) for topic, run in runs.items()}
+    changelog = [(key.encode(), encode_profile(profile)) for key, profile in outcome.profiles.items()]
+    changelog += [(MARKER + topic.encode(), encode_marker(*marker)) for topic, marker in markers.items()]
+    spans = [Span(topic, run[0].offset, run[-1].offset) for topic, run in runs.items()]
+    delta = delta_of(
+        outcome, spans, partition=partition, events=len(inbounds), dead_letters=len(decoded.dead_letters)
+    )
+    return Result(
+        changelog=changelog,
+        markers=markers,
+        slates=[(_key(slate), encode_slate(slate), NO_HEADERS) for slate in outcome.slates],
+        rewards=[(_key(reward), encode_reward(reward), NO_HEADERS) for reward in outcome.rewards],
+        deltas=[(b"%d" % partition, encode_delta(delta), NO_HEADERS)],
+        dead_letters=decoded.dead_letters,
+        events=len(inbounds),
+        duplicates=outcome.duplicates,
+        invalid=decoded.invalid,
+        last_error=decoded.last_error,
+    )
+
+
+def _in_log_order(runs: Sequence[Sequence[Record]]) -> Sequence[Record]:
+    """Merge several topics by record time; within a topic the order stays.
+
+    Otherwise catching up would put all clicks before all purchases.
+    """
+    return runs[0] if len(runs) == 1 else list(heapq.merge(*runs, key=attrgetter("timestamp")))
+
+
+class _Decoded(NamedTuple):
+    inbounds: list[Inbound]
+    dead_letters: list[Row]
+    invalid: dict[str, bytearray]
+    last_error: InvalidEvent | None
+
+
+def _decode(records: Sequence[Record], engine: Engine) -> _Decoded:
+    """Part the records into events and dead letters."""
+    inbounds: list[Inbound] = []
+    dead: list[Row] = []
+    invalid: dict[str, bytearray] = {}
+    last: InvalidEvent | None = None
+    for record in records:
+        origin = Origin(record.topic, record.partition, record.offset, record.timestamp)
+        flags = invalid.setdefault(record.topic, bytearray())
+        try:
+            inbounds.append(Inbound(decode_event(record.value, origin, engine.events), origin))
+            flags.append(0)
+        except InvalidEvent as error:
+            last = error
+            flags.append(1)
+            dead.append(_dead_letter(record, origin, error, engine.version))
+    return _Decoded(inbounds, dead, invalid, last)
+
+
+def _dead_letter(record: Record, origin: Origin, error: InvalidEvent, version: str) -> Row:
+    return dead_letter(
+        record.key,
+        record.value,
+        record.headers,
+        origin,
+        error,
+        failed_at_ms=record.timestamp,
+        app_version=version,
+    )
+
+
+def _key(answer: Slate | Reward) -> bytes:
+    return state_key(answer.tenant, answer.user_id).encode()

@@ -1,0 +1,201 @@
+"""One worker process, put together: models, state, transaction and loop, from the settings."""
+
+import asyncio
+import logging
+import math
+import uuid
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from state.errors import StopWorker
+from state.event import TOPIC_TYPES, EventRules
+from state.models import Models
+from state.policy.base import Policy
+from state.policy.registry import make_policy
+from state.recommend import Recommender, RecommendRules
+from state.retrieval.config import ModelConfig
+from state.seeds import seed_of
+from state.session import SessionRules
+from state.step import StepRules
+from stream.app import AppInput
+from stream.config import DAY, Settings
+from stream.loop import Loop
+from stream.partitions import Partitions
+from stream.replica import Replica
+from stream.topics import check_topics, topic_specs
+from stream.transaction import Publisher, TransactionalPublisher
+from stream.work import Engine
+
+log = logging.getLogger(__name__)
+
+MOST_WORKERS: Final = 64
+"""Worker processes that may share a data folder."""
+SNAPSHOT: Final = "models-1.npz"
+"""Version of the file's layout in its name."""
+
+
+class Worker:
+    """Everything one process needs, started before it joins the group."""
+
+    def __init__(self, settings: Settings, source: AppInput) -> None:
+        """Take a folder of our own and build the parts.
+
+        Raises:
+            StopWorker: the data folder is in use by others.
+        """
+        self._settings = settings
+        self.source = source
+        self._lock = own_folder(settings)
+        folder = Path(self._lock.lock_file).parent
+        self._transactional_id = f"{settings.app_id}-{uuid.uuid4().hex}"
+        self.replica = Replica(
+            settings.broker,
+            deltas_topic=settings.deltas_topic,
+            items_topic=settings.items_topic,
+            config=model_config(settings),
+            snapshot=folder / SNAPSHOT,
+            snapshot_seconds=settings.snapshot_seconds,
+        )
+        self.loop = Loop(
+            source=source,
+            partitions=Partitions(settings, folder),
+            publisher=publisher(settings, self._transactional_id),
+            engine=engine(settings, self.replica, self._transactional_id),
+            settings=settings,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Check the topics, compile the kernels, bring the models up to date.
+
+        All of it before the group is joined: it may take longer than a session timeout.
+
+        Raises:
+            state.errors.SetupError: the topics do not fit.
+        """
+        await check_topics(self._settings.broker, topic_specs(self._settings))
+        await asyncio.to_thread(warm, self._settings)
+        following = asyncio.create_task(self.replica.run(), name="replica")
+        self._tasks = [following]
+        caught_up = asyncio.create_task(self.replica.caught_up.wait())
+        await asyncio.wait({following, caught_up}, return_when=asyncio.FIRST_COMPLETED)
+        if following.done():
+            caught_up.cancel()
+            following.result()
+        self._tasks.append(asyncio.create_task(self.loop.run(), name="loop"))
+
+    async def run(self) -> None:
+        """Wait until a part fails, and raise its error."""
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    async def stop(self) -> None:
+        """Finish the running cycle and let go; safe to call at any time."""
+        await self.loop.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._lock.release()
+
+
+def own_folder(settings: Settings) -> FileLock:
+    """Lock a folder that no other process uses, and the same one again after a restart.
+
+    RocksDB allows one process per folder. Several workers on one machine take the first free number;
+    a static member takes its own name.
+
+    Raises:
+        StopWorker: none is free.
+    """
+    names: Iterable[str] = (
+        (settings.instance_id,) if settings.instance_id else (f"worker-{n}" for n in range(MOST_WORKERS))
+    )
+    base = settings.data_dir.absolute() / settings.app_id
+    for name in names:
+        folder = base / name
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "lock")
+        try:
+            return lock.acquire(blocking=False).lock
+        except Timeout:
+            continue
+    message = (
+        f"every worker folder under {base} is in use by another process; stop one, or give this worker a "
+        "FRESHSLATE_DATA_DIR of its own"
+    )
+    raise StopWorker(message)
+
+
+def publisher(settings: Settings, transactional_id: str) -> Publisher:
+    """How this worker writes, by its processing guarantee."""
+    if settings.processing_guarantee == "at_least_once":
+        return Publisher(settings.broker, client_id=settings.app_id)
+    return TransactionalPublisher(
+        settings.broker,
+        client_id=settings.app_id,
+        transactional_id=transactional_id,
+        group_id=settings.app_id,
+        timeout_seconds=settings.transaction_timeout_seconds,
+    )
+
+
+def engine(settings: Settings, replica: Replica, writer: str) -> Engine:
+    """What decides, built from the settings."""
+    rules = RecommendRules(
+        slots=settings.slate_size,
+        candidates=settings.candidates,
+        exclude_bought_ms=settings.exclude_bought_seconds * 1000,
+    )
+    return Engine(
+        decide=Recommender(replica.models, policy(settings), rules),
+        events=event_rules(settings),
+        step=step_rules(settings),
+        writer=writer,
+        version=version("freshslate"),
+    )
+
+
+def policy(settings: Settings) -> Policy:
+    """How a slate is drawn from the candidates."""
+    return make_policy(settings.policy, epsilon=settings.epsilon, temperature=settings.temperature)
+
+
+def event_rules(settings: Settings) -> EventRules:
+    """What a valid event is."""
+    return EventRules(
+        max_bytes=settings.max_event_bytes,
+        max_items=settings.max_items_per_event,
+        max_age_ms=settings.max_event_age_seconds * 1000,
+        max_ahead_ms=settings.max_event_ahead_seconds * 1000,
+        topic_types={settings.topic_prefix + name: kind for name, kind in TOPIC_TYPES.items()},
+    )
+
+
+def step_rules(settings: Settings) -> StepRules:
+    """How events are folded and answered."""
+    return StepRules(
+        session=SessionRules(gap_ms=settings.session_gap_seconds * 1000),
+        slate_types=frozenset(settings.slate_types),
+    )
+
+
+def model_config(settings: Settings) -> ModelConfig:
+    """What the shared models remember."""
+    return ModelConfig(
+        max_sessions=1 << (settings.max_sessions - 1).bit_length(),
+        popularity_decay_days=settings.popularity_half_life_seconds / math.log(2) / DAY,
+        rule_decay_days=settings.rules_tau_seconds / DAY,
+    )
+
+
+def warm(settings: Settings) -> None:
+    """Run every kernel once, so that none compiles inside a session timeout."""
+    Models(model_config(settings)).warm()
+    scores = np.linspace(1.0, 0.0, settings.candidates, dtype=np.float32)
+    policy(settings).choose(scores, settings.slate_size, seed_of("warm", 0, 0))
