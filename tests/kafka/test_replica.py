@@ -1,0 +1,102 @@
+"""What one worker learns, all workers use."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from aiokafka.partitioner import DefaultPartitioner
+
+from state.retrieval.config import ModelConfig
+from stream.replica import Replica
+from stream.worker import SNAPSHOT
+from tests.kafka.harness import PARTITIONS, Shop, clicks, read_json, send, shop, until
+
+
+def user_in(partition: int, name: str) -> str:
+    """A user whose events go to this partition."""
+    choose, numbers = DefaultPartitioner(), list(range(PARTITIONS))
+    return next(
+        user
+        for user in (f"{name}{n}" for n in range(1000))
+        if choose(user.encode(), numbers, numbers) == partition
+    )
+
+
+def click(user: str, item: str) -> dict[str, Any]:
+    return {"type": "click", "user_id": user, "item_id": item}
+
+
+async def last_slate(it: Shop, user: str, item: str) -> dict[str, Any]:
+    """The slate that answers a click sent now."""
+    event_id = f"{user}-{item}-{time.monotonic_ns()}"
+    done = await it.processed()
+    await send(it, [click(user, item) | {"event_id": event_id}])
+    await it.settled(done + 1)
+    slates = await read_json(it, it.settings.slates_topic)
+    return next(slate for slate in slates if slate["trigger"]["event_id"] == event_id)
+
+
+def partitions_of(it: Shop, worker: Any) -> set[int]:
+    """Partitions a worker says it opened last."""
+    lines = [line for line in it.log(worker).splitlines() if "opened partitions" in line]
+    return {int(n) for n in lines[-1].split("[")[-1].split("]")[0].split(",")}
+
+
+async def test_a_click_in_one_worker_changes_what_the_other_retrieves(
+    broker: str, prefix: str, tmp_path: Path
+) -> None:
+    async with shop(broker, prefix, tmp_path) as it:
+        first, second = it.start(), it.start()
+        await it.started()
+        await until(
+            lambda: len(partitions_of(it, first)) == len(partitions_of(it, second)) == PARTITIONS // 2,
+            30,
+            it.logs,
+        )
+        here = user_in(min(partitions_of(it, first)), "ada")
+        there = user_in(min(partitions_of(it, second)), "bob")
+        before = await last_slate(it, there, "tent")
+        assert "stove" not in {item["item_id"] for item in before["items"]}
+        await last_slate(it, here, "tent")
+        await last_slate(it, here, "stove")
+        after = await last_slate(it, there, "tent")
+        assert after["items"][0]["item_id"] == "stove"
+        assert "session_knn" in {source["name"] for source in after["items"][0]["sources"]}
+
+
+async def test_a_restarted_replica_reads_its_snapshot_and_the_tail(
+    broker: str, prefix: str, tmp_path: Path
+) -> None:
+    async with shop(broker, prefix, tmp_path, snapshot_seconds=1) as it:
+        worker = it.start()
+        await it.started()
+        await send(it, clicks(2_000))
+        await it.settled(2_000)
+        snapshot = it.settings.data_dir / it.settings.app_id / "worker-0" / SNAPSHOT
+        await until(snapshot.exists, 20, it.logs)
+        worker.kill()
+        worker.wait()
+        known = {
+            "deltas_topic": it.settings.deltas_topic,
+            "items_topic": it.settings.items_topic,
+            "config": ModelConfig(),
+            "snapshot_seconds": 60.0,
+        }
+        continued = await caught_up(Replica(broker, snapshot=snapshot, **known))
+        fresh = await caught_up(Replica(broker, snapshot=tmp_path / "none", **known))
+        assert continued.models.n_sessions == fresh.models.n_sessions > 100
+        assert continued.models.n_items == fresh.models.n_items
+        assert continued.offsets == fresh.offsets
+
+
+async def caught_up(replica: Replica) -> Replica:
+    """Run a replica until it has read what there is."""
+    import asyncio
+    import contextlib
+
+    task = asyncio.create_task(replica.run())
+    await asyncio.wait_for(replica.caught_up.wait(), 30)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    return replica
