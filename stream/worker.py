@@ -23,9 +23,10 @@ from state.seeds import seed_of
 from state.session import SessionRules
 from state.step import StepRules
 from stream.app import AppInput
-from stream.config import DAY, Settings
+from stream.config import DAY, Settings, advice
 from stream.loop import Loop
 from stream.partitions import Partitions
+from stream.quiet import quieten
 from stream.replica import Replica
 from stream.topics import check_topics, topic_specs
 from stream.transaction import Publisher, TransactionalPublisher
@@ -78,6 +79,9 @@ class Worker:
         Raises:
             state.errors.SetupError: the topics do not fit.
         """
+        quieten()
+        for line in advice(self._settings):
+            log.warning(line)
         await check_topics(self._settings.broker, topic_specs(self._settings))
         await asyncio.to_thread(warm, self._settings)
         following = asyncio.create_task(self.replica.run(), name="replica")
