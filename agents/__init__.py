@@ -7,7 +7,7 @@ neither reads the environment nor imports the runtime.
 from typing import Any
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module attribute
+def __getattr__(name: str) -> Any:
     if name == "app":
         from agents.personalize import build_app  # noqa: PLC0415 - built on first use, see above
 

@@ -1,0 +1,1 @@
+"""Everything that touches bytes, Kafka, disk and the environment; it decides nothing about users or items."""

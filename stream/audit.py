@@ -69,7 +69,7 @@ class _Published:
         self.missing = 0
         self.asked: set[str] = set()
 
-    def __call__(self, profile: Profile, inbound: Inbound) -> Slate:
+    def __call__(self, profile: Profile, inbound: Inbound) -> Slate:  # noqa: ARG002 - as `Decide` has it
         """Return the published slate, or count that there is none."""
         origin = inbound.origin
         slate_id = f"{origin.topic}-{origin.partition}-{origin.offset}"
@@ -192,7 +192,7 @@ def _difference(expected: Counter[Row], found: Counter[Row]) -> int:
 
 
 def _offset(record: Record) -> int:
-    return record.offset
+    return int(record.offset)
 
 
 def _nothing(slate_id: str, inbound: Inbound) -> Slate:

@@ -1,4 +1,7 @@
-"""Keeps a broker's absence from filling the log: the client library says the same hundreds of times a second."""
+"""Keeps a broker's absence from filling the log.
+
+The client library says the same hundreds of times a second.
+"""
 
 import logging
 from typing import Final

@@ -10,10 +10,9 @@ DOC = Path(__file__).parents[1] / "docs" / "operations.md"
 def table() -> str:
     """The settings as Markdown."""
     rows = ["| variable | default | unit | meaning |", "|---|---|---|---|"]
-    rows += [
-        f"| `{row.env}` | {f'`{row.default}`' if row.default else ''} | {row.unit} | {row.description.replace('|', '/')} |"
-        for row in settings_table(Settings())
-    ]
+    for row in settings_table(Settings()):
+        default = f"`{row.default}`" if row.default else ""
+        rows.append(f"| `{row.env}` | {default} | {row.unit} | {row.description.replace('|', '/')} |")
     return "\n".join(rows)
 
 

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import DefaultPartitioner
 
@@ -80,7 +81,7 @@ class Shop:
         deadline = time.monotonic() + seconds
         while (done := await self.processed()) < records:
             if time.monotonic() > deadline:
-                raise AssertionError(f"{done} of {records} records processed\n{self.logs()[-8000:]}")
+                pytest.fail(f"{done} of {records} records processed\n{self.logs()[-8000:]}")
             await asyncio.sleep(0.5)
 
     async def processed(self) -> int:
@@ -130,7 +131,7 @@ async def until(condition: Any, seconds: float, say: Any) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s\n{say()[-8000:]}")
+            pytest.fail(f"not within {seconds} s\n{say()[-8000:]}")
         await asyncio.sleep(0.1)
 
 

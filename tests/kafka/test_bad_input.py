@@ -17,9 +17,7 @@ DAY_MS = 86_400_000
 
 async def put(it: Shop, *values: bytes | None, key: bytes = b"ada") -> None:
     """Send raw values into one partition."""
-    async with AIOKafkaProducer(
-        bootstrap_servers=it.settings.broker, max_request_size=2 << 20
-    ) as producer:
+    async with AIOKafkaProducer(bootstrap_servers=it.settings.broker, max_request_size=2 << 20) as producer:
         for value in values:
             await producer.send_and_wait(
                 it.settings.input_topics[0], value, key=key, partition=0, headers=[("trace", b"42")]

@@ -19,9 +19,7 @@ async def test_stores_are_restored_from_the_changelog_and_then_only_from_its_tai
         async with AIOKafkaProducer(bootstrap_servers=broker) as producer:
             for n in range(5000):
                 await producer.send(topic, b"%d" % n, key=b"u%d" % (n % 1700), partition=n % 2)
-            await producer.send_and_wait(
-                topic, encode_marker(41, "w"), key=MARKER + b"events", partition=1
-            )
+            await producer.send_and_wait(topic, encode_marker(41, "w"), key=MARKER + b"events", partition=1)
             changelog = Changelog(broker, topic)
             await changelog.start()
             stores = {p: PartitionStore(tmp_path / f"p{p}", MEMORY) for p in (0, 1)}
@@ -46,7 +44,9 @@ async def test_stores_are_restored_from_the_changelog_and_then_only_from_its_tai
             again.close()
 
 
-async def test_a_copy_of_another_changelog_is_started_afresh(broker: str, prefix: str, tmp_path: Path) -> None:
+async def test_a_copy_of_another_changelog_is_started_afresh(
+    broker: str, prefix: str, tmp_path: Path
+) -> None:
     store = PartitionStore(tmp_path / "p0", MEMORY)
     store.apply([(b"u", b"1")], {}, 900)
     store.close()

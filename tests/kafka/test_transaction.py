@@ -10,8 +10,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from state.errors import Refused
+from stream.codecs import encode_marker
 from stream.reading import read_topic
-from stream.store import Changelog
+from stream.store import MARKER, Changelog
 from stream.transaction import TransactionalPublisher, Written, end_transaction_of
 from stream.transport import Membership
 from tests.kafka.harness import Shop, shop
@@ -76,20 +77,24 @@ async def test_a_commit_writes_all_rows_and_the_offset(broker: str, prefix: str,
 async def test_a_stale_generation_is_refused_and_nothing_of_it_is_visible(
     broker: str, prefix: str, tmp_path: Path
 ) -> None:
-    async with shop(broker, prefix, tmp_path) as it, member(it) as (first, stale), publisher(it) as made:
-        async with member(it) as (second, fresh):
-            while first._coordinator.generation == stale.generation:
-                await asyncio.sleep(0.05)
-            with pytest.raises(Refused):
-                await made.publish(*rows(it, b"zombie"), stale)
-            await made.stop()
-            await made.start()
-            assert await values(it, it.settings.slates_topic) == []
-            assert await second.committed(TopicPartition(it.settings.input_topics[0], 0)) is None
-            current = Membership(first._coordinator.generation, first._coordinator.member_id, None)
-            await made.publish(*rows(it, b"owner"), current)
-            assert await values(it, it.settings.slates_topic) == [b"owner"]
-            assert fresh.generation > stale.generation
+    async with (
+        shop(broker, prefix, tmp_path) as it,
+        member(it) as (first, stale),
+        publisher(it) as made,
+        member(it) as (second, fresh),
+    ):
+        while first._coordinator.generation == stale.generation:
+            await asyncio.sleep(0.05)
+        with pytest.raises(Refused):
+            await made.publish(*rows(it, b"zombie"), stale)
+        await made.stop()
+        await made.start()
+        assert await values(it, it.settings.slates_topic) == []
+        assert await second.committed(TopicPartition(it.settings.input_topics[0], 0)) is None
+        current = Membership(first._coordinator.generation, first._coordinator.member_id, None)
+        await made.publish(*rows(it, b"owner"), current)
+        assert await values(it, it.settings.slates_topic) == [b"owner"]
+        assert fresh.generation > stale.generation
 
 
 async def test_a_member_that_left_is_refused(broker: str, prefix: str, tmp_path: Path) -> None:
@@ -122,9 +127,6 @@ async def test_the_data_is_in_the_log_before_the_offset_commit_is_sent(
 async def test_the_next_owner_finds_and_ends_a_dead_writers_transaction(
     broker: str, prefix: str, tmp_path: Path
 ) -> None:
-    from stream.codecs import encode_marker
-    from stream.store import MARKER
-
     async with shop(broker, prefix, tmp_path) as it, publisher(it, "dead") as dead:
         profiles = it.settings.profiles_topic
         await dead.producer.begin_transaction()

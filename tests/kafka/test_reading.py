@@ -1,0 +1,38 @@
+"""Reading a topic from beginning to end."""
+
+import asyncio
+from pathlib import Path
+
+from aiokafka import AIOKafkaProducer
+
+from stream.reading import read_topic
+from tests.kafka.harness import shop
+
+
+async def test_all_committed_records_come_once_and_aborted_ones_never(
+    broker: str, prefix: str, tmp_path: Path
+) -> None:
+    async with shop(broker, prefix, tmp_path) as it:
+        topic = it.settings.slates_topic
+        async with AIOKafkaProducer(bootstrap_servers=broker, transactional_id=prefix) as producer:
+            for number in range(4):
+                await producer.begin_transaction()
+                sent = [
+                    await producer.send(topic, b"%d-%d" % (number, n), partition=n % 3) for n in range(100)
+                ]
+                await asyncio.gather(*sent)
+                await (producer.abort_transaction() if number == 1 else producer.commit_transaction())
+        found = [record async for record in read_topic(broker, topic)]
+        assert len(found) == 300
+        assert {(record.value or b"").split(b"-")[0] for record in found} == {b"0", b"2", b"3"}
+        for partition in range(3):
+            offsets = [record.offset for record in found if record.partition == partition]
+            assert offsets == sorted(offsets)
+        only = [record async for record in read_topic(broker, topic, partitions=[1])]
+        assert {record.partition for record in only} == {1}
+        assert len(only) == sum(record.partition == 1 for record in found)
+
+
+async def test_an_empty_topic_ends_at_once(broker: str, prefix: str, tmp_path: Path) -> None:
+    async with shop(broker, prefix, tmp_path) as it:
+        assert [record async for record in read_topic(broker, it.settings.rewards_topic)] == []
