@@ -18,7 +18,8 @@ async def test_all_committed_records_come_once_and_aborted_ones_never(
             for number in range(4):
                 await producer.begin_transaction()
                 sent = [
-                    await producer.send(topic, b"%d-%d" % (number, n), partition=n % 3) for n in range(100)
+                    await producer.send(topic, b"%d-%d" % (number, n), key=b"u", partition=n % 3)
+                    for n in range(100)
                 ]
                 await asyncio.gather(*sent)
                 await (producer.abort_transaction() if number == 1 else producer.commit_transaction())
