@@ -1,7 +1,7 @@
 """The worker's one loop: gather, open, step, commit, apply, ack.
 
 Four rules make it exactly once, and each has a test that fails without it
-(`tests/kafka/test_rules.py`):
+(`tests/stream/test_loop.py`, for the third `tests/kafka/test_transaction.py`):
 
 1. After a refusal or a failed transaction, do nothing more on that assignment.
 2. A chunk must continue what was applied; one that starts beyond was preceded by records that got
