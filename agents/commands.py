@@ -1,0 +1,191 @@
+"""The `freshslate` command: one function a subcommand, each a few lines of wiring."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from state.errors import FreshslateError
+from state.event import DEFAULT_TENANT
+from stream.broker import Broker, BrokerError
+from stream.child import ended
+from stream.config import load_settings, settings_table
+from stream.event_file import EventFile
+from stream.inspection import as_json, inspect_user
+from stream.interrupt import Interruptible
+from stream.replay import replay as send_events
+from stream.screens.inspection import print_inspection
+from stream.screens.replay import ReplayScreen, print_report
+from stream.screens.settings import print_settings
+from stream.topics import check_topics, create_topics, topic_specs
+
+app = typer.Typer(
+    name="freshslate",
+    help="Streaming personalization on Kafka: a click changes the slate, exactly once.",
+    epilog="Settings come from FRESHSLATE_* variables; [bold]freshslate settings[/] lists them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+topics = typer.Typer(help="Create or check the topics.", no_args_is_help=True)
+app.add_typer(topics, name="topics")
+out = Console()
+
+
+def main() -> None:
+    """Run the command. What stops it on purpose is one message and exit code 1; Ctrl-C is 130."""
+    try:
+        app()
+    except (FreshslateError, BrokerError, PermissionError) as error:
+        typer.secho(f"freshslate: {error}", fg="red", err=True)
+        sys.exit(1)
+
+
+def speed_of(text: str) -> float | None:
+    """A speed option: `max` is None, no limit."""
+    if text == "max":
+        return None
+    with contextlib.suppress(ValueError):
+        if 0 < (speed := float(text)) < float("inf"):
+            return speed
+    message = f"{text!r} is neither max nor a number above 0"
+    raise typer.BadParameter(message)
+
+
+@app.command(epilog="Example: [bold]freshslate demo --seconds 60 --json demo.json[/]")
+def demo(
+    seconds: Annotated[float, typer.Option(min=1, help="Length of the live part.")] = 30.0,
+    speed: Annotated[float, typer.Option(min=0.1, max=20, help="2: twice as many events a second.")] = 1.0,
+    result: Annotated[Path | None, typer.Option("--json", help="File to write the counts to.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave it all running until Ctrl-C.")] = False,
+) -> None:
+    """See it work: a broker, a worker, real clicks, and a slate that changes with each of them.
+
+    Needs nothing but Python, and leaves nothing behind. With FRESHSLATE_BROKER set it uses that broker, with
+    topics of its own. Exit code 1 if anything was lost or came twice.
+    """
+    from stream.demo import DemoOptions, run_demo  # noqa: PLC0415 - the runtime takes a second to import
+    from stream.screens.demo import DemoScreen  # noqa: PLC0415
+
+    _quiet()
+    if not run_demo(DemoOptions(seconds, speed, result, keep), DemoScreen(out)):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: [bold]freshslate kafka --port 9092 --data .freshslate/kafka[/]")
+def kafka(
+    port: Annotated[int | None, typer.Option(help="Port to listen on; any free one if not given.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder to keep; a temporary one if not given.")] = None,
+) -> None:
+    """Run a real Apache Kafka on this machine until Ctrl-C, from Python packages alone."""
+    with Interruptible(), Broker.start(data, port) as broker:
+        out.print(f"Kafka answers on [bold]{broker.address}[/]; stop it with Ctrl-C", highlight=False)
+        out.print(f"  export FRESHSLATE_BROKER={broker.address}", highlight=False)
+        with contextlib.suppress(KeyboardInterrupt):
+            ended(broker.pid)
+            log = (broker.data_dir / "kafka.log").read_text(errors="replace")
+            message = f"Kafka ended by itself; the last it printed:\n{log[-2000:]}"
+            raise BrokerError(message)
+
+
+@app.command(epilog="Example: [bold]FRESHSLATE_BROKER=localhost:9092 freshslate worker[/]")
+def worker() -> None:
+    """Run one worker until Ctrl-C. `faust -A agents worker` does the same.
+
+    Every setting comes from the environment: see [bold]freshslate settings[/]. Start as many as there are
+    cores to use; they share the partitions.
+    """
+    from agents.personalize import run_worker  # noqa: PLC0415 - the runtime takes a second to import
+
+    loaded = load_settings()
+    # Before faust starts, so that what is missing is one line and not a log.
+    asyncio.run(check_topics(loaded.broker, topic_specs(loaded)))
+    run_worker(loaded)
+
+
+@topics.command("create", epilog="Example: [bold]freshslate topics create[/]")
+def topics_create() -> None:
+    """Create every topic that is missing, with its configuration; the others stay as they are."""
+    settings = load_settings()
+    created = asyncio.run(create_topics(settings.broker, topic_specs(settings)))
+    out.print("\n".join(f"created {name}" for name in created) or "nothing to create", highlight=False)
+
+
+@topics.command("check", epilog="Example: [bold]freshslate topics check[/]")
+def topics_check() -> None:
+    """Compare the topics with what the settings ask for; every difference is listed, with what to do."""
+    settings = load_settings()
+    specs = topic_specs(settings)
+    asyncio.run(check_topics(settings.broker, specs))
+    out.print(f"{len(specs)} topics are as they should be")
+
+
+@app.command(epilog="Example: [bold]FRESHSLATE_PARTITIONS=16 freshslate settings | grep PARTITIONS[/]")
+def settings() -> None:
+    """Print every setting with its value, default, unit and meaning; without a terminal a line each."""
+    print_settings(out, settings_table(load_settings()))
+
+
+@app.command(
+    epilog="Examples: [bold]freshslate replay clicks.csv.gz --format taobao --limit 100000[/], "
+    "[bold]freshslate replay events.jsonl --format jsonl --speed 10[/]"
+)
+def replay(
+    file: Annotated[Path, typer.Argument(help="Plain or gzip; - is standard input.")],
+    form: Annotated[str, typer.Option("--format", help="taobao, otto, diginetica, online-retail or jsonl.")],
+    speed: Annotated[
+        str, typer.Option(help="Times faster than the events' own times; max: as fast as it goes.")
+    ] = "max",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many events.")] = None,
+    times: Annotated[
+        Literal["shift", "keep"], typer.Option(help="shift: the last event happens now. keep: as they are.")
+    ] = "shift",
+) -> None:
+    """Send a file of events to the input topics, in the order and at the times they happened.
+
+    Lines that are no event are left out and listed by reason at the end.
+    """
+    _quiet()
+    pace = speed_of(speed)
+    source = EventFile(file, form, limit=limit)
+    loaded = load_settings()
+    with ReplayScreen(out, source, file.name) as screen:
+        report = asyncio.run(send_events(loaded, screen, speed=pace, times=times, on_progress=screen.show))
+    print_report(out, report, source.rejects.examples)
+
+
+@app.command(epilog="Example: [bold]freshslate inspect u-4821193 --slates 1[/]")
+def inspect(
+    user: Annotated[str, typer.Argument(help="The user_id, or the anonymous_id, of the events.")],
+    tenant: Annotated[str, typer.Option(help="The tenant of the events.")] = DEFAULT_TENANT,
+    slates: Annotated[int, typer.Option(min=0, help="How many of the latest slates.")] = 3,
+    as_text: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
+) -> None:
+    """Show what is known of a shopper: session, items, and why each item is in the latest slates.
+
+    Reads the user's partition of two topics; no worker needs to run.
+    """
+    _quiet()
+    found = asyncio.run(inspect_user(load_settings(), user, tenant=tenant, slates=slates))
+    if as_text:
+        typer.echo(json.dumps(as_json(found), indent=2))
+    else:
+        print_inspection(out, found, time.time_ns() // 1_000_000)
+
+
+def _quiet() -> None:
+    """The client tells every retry on standard error; what fails for good is raised."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""A replay's progress: a bar on a terminal, else a line every few seconds; at its end the counts."""
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Final, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from state.event import Event
+from stream.event_file import EventSource, Span
+from stream.formats import Reject, Rejects
+from stream.replay import Progress as Sent
+from stream.replay import ReplayReport
+
+LINE_SECONDS: Final = 5.0
+"""Between two lines of progress where there is no terminal."""
+
+
+class ReplayScreen:
+    """A source of events that shows how far it was sent.
+
+    Args:
+        console: to print on.
+        source: the events.
+        name: of the file.
+    """
+
+    def __init__(self, console: Console, source: EventSource, name: str) -> None:
+        self.rejects: Rejects = source.rejects
+        self._console = console
+        self._source = source
+        self._name = name
+        self._total: int | None = None
+        self._started = self._told = time.monotonic()
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self._task = self._bar.add_task(f"reading {name}", total=None, rate="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self._source)
+
+    def span(self) -> Span | None:
+        """The source's; learns from it how many events there are."""
+        span = self._source.span()
+        self._total = span.events if span else None
+        self._started = self._told = time.monotonic()
+        self._bar.update(self._task, total=self._total, description=f"replaying {self._name}")
+        return span
+
+    def show(self, progress: Sent) -> None:
+        """Move the bar, or print a line now and then."""
+        now = time.monotonic()
+        rate = progress.sent / max(now - self._started, 1e-3)
+        self._bar.update(self._task, completed=progress.sent, rate=f"{rate:,.0f}/s")
+        if not self._console.is_terminal and now - self._told >= LINE_SECONDS:
+            self._told = now
+            whole = f" of {self._total:,}" if self._total else ""
+            line = f"{progress.sent:,}{whole} events, {rate:,.0f}/s, at {moment(progress.time)}"
+            self._console.print(line, highlight=False)
+
+
+def moment(milliseconds: int) -> str:
+    """Epoch milliseconds for people, in UTC."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def print_report(console: Console, report: ReplayReport, examples: Sequence[Reject]) -> None:
+    """Print what a replay sent, and what it left out, by reason."""
+    rate = report.sent / max(report.seconds, 1e-9)
+    console.print(
+        f"sent {report.sent:,} events ({report.size / 1e6:,.1f} MB) in {report.seconds:.1f} s, {rate:,.0f}/s",
+        highlight=False,
+    )
+    if report.first is not None and report.last is not None:
+        console.print(f"their times: {moment(report.first)} to {moment(report.last)} UTC", highlight=False)
+    if not report.rejects:
+        console.print("no line was rejected")
+        return
+    first = {reject.reason: reject for reject in reversed(examples)}
+    table = Table("rejected because", "lines", "for example", box=None, header_style="bold")
+    table.columns[1].justify = "right"
+    for reason, count in sorted(report.rejects.items(), key=lambda row: -row[1]):
+        example = first.get(reason)
+        told = f"line {example.line}: {example.detail}" if example else ""
+        table.add_row(reason, f"{count:,}", Text(told))
+    console.print(table, highlight=False)

@@ -1,0 +1,153 @@
+"""The demo as a user starts it: a process of its own, and nothing left of it."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from stream.topics import admin_client
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", "agents.commands", "demo"]
+WORKER = f"{sys.executable} -m agents.commands worker"
+
+
+@pytest.fixture
+def environment(broker: str, tmp_path: Path) -> Mapping[str, str]:
+    """The session's broker, and a folder for all temporary files."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    return {**os.environ, "FRESHSLATE_BROKER": broker, "TMPDIR": str(folder), "COLUMNS": "110"}
+
+
+@pytest.fixture
+def running(environment: Mapping[str, str], tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A demo that is in its live part."""
+    printed = tmp_path / "printed"
+    with printed.open("w") as out:
+        demo = subprocess.Popen(
+            [*COMMAND, "--seconds", "60"], cwd=ROOT, env=environment, stdout=out, stderr=out, text=True
+        )
+    try:
+        deadline = time.monotonic() + 90
+        while " ms → " not in printed.read_text():
+            assert demo.poll() is None, printed.read_text()
+            assert time.monotonic() < deadline, printed.read_text()
+            time.sleep(0.1)
+        yield demo
+    finally:
+        demo.kill()
+        demo.wait()
+
+
+def finished(command: Sequence[str], environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end."""
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def processes(folder: str) -> dict[int, str]:
+    """Command lines of the processes whose environment or arguments name this folder, by process id."""
+    found = {}
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            command, variables = (place / "cmdline").read_bytes(), (place / "environ").read_bytes()
+        except OSError:
+            continue
+        if folder.encode() in command + variables and int(place.name) != os.getpid():
+            found[int(place.name)] = command.decode(errors="replace").replace("\0", " ").strip()
+    return found
+
+
+def is_gone(environment: Mapping[str, str], *, seconds: float = 0.0) -> bool:
+    """Whether neither a process nor a file is left, at the latest after so many seconds."""
+    folder = environment["TMPDIR"]
+    deadline = time.monotonic() + seconds
+    while processes(folder) or os.listdir(folder):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+async def test_five_seconds_answer_every_event_once_and_leave_nothing(
+    environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    written = tmp_path / "demo.json"
+    async with admin_client(environment["FRESHSLATE_BROKER"]) as admin:
+        before = set(await admin.list_topics()), set(await admin.list_consumer_groups())
+        demo = await asyncio.to_thread(
+            finished, [*COMMAND, "--seconds", "5", "--json", str(written)], environment
+        )
+        after = set(await admin.list_topics()), set(await admin.list_consumer_groups())
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    result = json.loads(written.read_text())
+    assert result["slates"] == result["events"] > 1000
+    assert (result["lost"], result["duplicates"], result["dead_letters"]) == (0, 0, 0)
+    assert 0 < result["event_to_slate_ms"]["p50"] <= result["event_to_slate_ms"]["p99"]
+    assert 5 <= result["seconds"] < 15
+    assert result["audit"]["is_clean"]
+    assert demo.stderr == ""
+    assert demo.stdout.count(" ms → ") == 8
+    assert "CC BY 4.0" in demo.stdout
+    assert after[0] - before[0] - {"__transaction_state", "__consumer_offsets"} == set()
+    assert {group for group, _ in after[1] - before[1] if group.startswith("demo-")} == set()
+    assert is_gone(environment)
+
+
+@pytest.mark.parametrize(
+    ("signals", "code"),
+    [([signal.SIGINT], 130), ([signal.SIGINT] * 3, 130), ([signal.SIGTERM, signal.SIGINT], 143)],
+    ids=["once", "three times", "sigterm"],
+)
+def test_an_interrupted_demo_leaves_nothing(
+    running: "subprocess.Popen[str]",
+    environment: Mapping[str, str],
+    signals: list[signal.Signals],
+    code: int,
+) -> None:
+    for number in signals:
+        running.send_signal(number)
+        time.sleep(0.05)
+    assert running.wait(20) == code
+    assert is_gone(environment)
+
+
+def test_a_killed_demo_leaves_nothing_either(
+    running: "subprocess.Popen[str]", environment: Mapping[str, str]
+) -> None:
+    running.kill()
+    running.wait(10)
+    # The worker has 5 s to leave; its folder goes with it. Topics stay: nobody is left to remove them.
+    assert is_gone(environment, seconds=15)
+
+
+def test_a_worker_that_dies_ends_the_demo_with_the_end_of_its_log(
+    running: "subprocess.Popen[str]", environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    (worker,) = (pid for pid, command in processes(environment["TMPDIR"]).items() if command == WORKER)
+    os.kill(worker, signal.SIGKILL)
+    assert running.wait(30) == 1
+    printed = (tmp_path / "printed").read_text()
+    assert "freshslate: the worker ended with exit code" in printed
+    assert "opened partitions" in printed.split("the last it printed:")[1]
+    assert "Traceback" not in printed
+    assert is_gone(environment)
+
+
+def test_temporary_files_are_where_these_tests_look_for_them(environment: Mapping[str, str]) -> None:
+    code = "import tempfile; print(tempfile.gettempdir())"
+    told = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert told.stdout.strip() == environment["TMPDIR"]
+    assert tempfile.gettempdir() != environment["TMPDIR"]
