@@ -8,7 +8,7 @@ import faust
 import uvloop
 from faust.types import TP
 
-from state.errors import SetupError
+from state.errors import FreshslateError, SetupError
 from stream.app import App, AppInput, create_app
 from stream.config import Settings, load_settings
 from stream.loop import Delivery
@@ -60,12 +60,17 @@ def run_worker(settings: Settings) -> None:
     """Run one worker until it is told to stop.
 
     Raises:
-        SystemExit: 0 after a stop.
-        Exception: what crashed the worker.
+        SystemExit: 0 after a stop, else not.
+        FreshslateError: what stopped the worker, so that its message is the last thing said.
     """
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     worker = faust.Worker(
         build_app(settings), loop=loop, loglevel=settings.log_level.upper(), redirect_stdouts=False
     )
-    worker.execute_from_commandline()
+    try:
+        worker.execute_from_commandline()
+    except SystemExit:
+        if isinstance(worker.crash_reason, FreshslateError):
+            raise worker.crash_reason from None
+        raise
