@@ -200,7 +200,7 @@ class Settings(BaseSettings):
         ge=1,
         le=1 << 24,
     )
-    popularity_half_life_seconds: int = setting(DAY, "s", "Popularity halves in this time.", ge=1)
+    popularity_half_life_seconds: int = setting(5 * DAY, "s", "Popularity halves in this time.", ge=1)
     rules_tau_seconds: int = setting(
         60 * DAY, "s", "The weight of what followed what falls e-fold in this time.", ge=1
     )

@@ -75,11 +75,11 @@ class Partitions:
             self._started = True
         await self._settle(sorted(partitions), writer)
         ends = await self._changelog.ends(partitions)
-        stores = {
-            p: PartitionStore.opened(self._folder / f"p{p}", self._memory, changelog_end=ends[p])
-            for p in partitions
-        }
+        stores: dict[int, PartitionStore] = {}
         try:
+            for p in partitions:
+                path = self._folder / f"p{p}"
+                stores[p] = PartitionStore.opened(path, self._memory, changelog_end=ends[p])
             count = await self._changelog.restore(stores)
         except BaseException:
             for store in stores.values():

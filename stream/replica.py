@@ -162,10 +162,13 @@ class Replica:
         if not self._snapshot.exists():
             return Models(config)
         try:
-            with np.load(self._snapshot, allow_pickle=False) as stored:
+            with self._snapshot.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
             for place, offset in zip(arrays.pop(_TOPICS), arrays.pop(_OFFSETS), strict=True):
                 topic, partition = str(place).split("\n")
+                if topic not in self._topics:
+                    message = f"it was learned from the topic {topic}"
+                    raise ValueError(message)
                 self._offsets[TopicPartition(topic, int(partition))] = int(offset)
             return Models.restore(arrays, config)
         except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:

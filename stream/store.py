@@ -68,6 +68,7 @@ class PartitionStore:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = Rdict(str(path), memory.options())
+        self._open = True
         self.position = int(self._db.get(_POSITION) or b"0")
         """Changelog offset from which this copy is to be brought up to date."""
         self.markers: dict[str, Marker] = {}
@@ -122,7 +123,9 @@ class PartitionStore:
 
     def close(self) -> None:
         """Close the database; a second call does nothing."""
-        self._db.close()
+        if self._open:
+            self._open = False
+            self._db.close()
 
     def _write(self, rows: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
         batch = WriteBatch(raw_mode=True)

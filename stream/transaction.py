@@ -28,6 +28,7 @@ from aiokafka.protocol.types import (
 from aiokafka.structs import OffsetAndMetadata
 
 from state.errors import Refused
+from stream.topics import BATCH_BYTES
 from stream.transport import Membership
 
 MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
@@ -271,9 +272,10 @@ class Publisher:
                 batch.close()
                 yield batch
                 batch = self.producer.create_batch()
-                if batch.append(**fields) is None:
-                    message = f"a record of {len(value or b'')} bytes does not fit a batch"
-                    raise RuntimeError(message)
+                batch.append(**fields)  # the library takes a batch's first record at any size
+            if batch.size() > BATCH_BYTES:
+                message = f"a record of {len(value or b'')} bytes does not fit a batch of {BATCH_BYTES}"
+                raise RuntimeError(message)
         batch.close()
         yield batch
 

@@ -1,0 +1,255 @@
+import hashlib
+import math
+
+import numpy as np
+import pytest
+
+from state.catalogue import CatalogueItem
+from state.event import Event, EventItem, Inbound, Origin
+from state.models import Models
+from state.policy.epsilon_greedy import EpsilonGreedy
+from state.policy.softmax import Softmax
+from state.profile import NEW_PROFILE
+from state.recommend import Recommender, RecommendRules, candidates_hash
+from state.retrieval.blend import SOURCES, Query, retrieve
+from state.retrieval.config import ModelConfig
+from state.seeds import seed_of
+from state.session import SessionRules, fold_event
+from state.slate import Trigger
+from tests.state.retrieval.shops import make_delta, make_interactions
+
+T = 1_763_831_000_000
+DAY = 86_400_000
+RULES = RecommendRules(slots=5, candidates=20)
+
+
+def inbound(items=("i1",), kind="click", *, offset=7, time=T, **fields):
+    event = Event(
+        **{
+            "event_id": f"e{offset}",
+            "type": kind,
+            "user_id": "ann",
+            "time": time,
+            "items": tuple(EventItem(item) for item in items),
+        }
+        | fields
+    )
+    return Inbound(event, Origin("events", 3, offset, time))
+
+
+def after(*inbounds):
+    """The profile after these events."""
+    profile = NEW_PROFILE
+    for event, _ in inbounds:
+        profile = fold_event(profile, event, SessionRules()).profile
+    return profile
+
+
+@pytest.fixture(scope="module")
+def shop():
+    models = Models()
+    models.learn([make_delta(make_interactions(5))])
+    return models
+
+
+def slate_of(models, *inbounds, rules=RULES, policy=None):
+    decide = Recommender(models, policy or Softmax(), rules)
+    return decide(after(*inbounds), inbounds[-1])
+
+
+def item_ids(slate):
+    return [item.item_id for item in slate.items]
+
+
+def test_a_slate_says_whom_it_answers_and_why(shop):
+    slate = slate_of(shop, inbound(tenant="north", scenario="cart"))
+    assert slate.slate_id == "events-3-7"
+    assert (slate.user_id, slate.tenant, slate.scenario) == ("ann", "north", "cart")
+    assert slate.trigger == Trigger("e7", T, "events", 3, 7)
+    assert (slate.policy, slate.policy_version) == ("softmax", Softmax().version)
+    assert slate.schema_version == 1
+
+
+def test_the_time_of_a_slate_is_the_logs_not_the_events(shop):
+    event, origin = inbound(time=T)
+    late = Inbound(event, origin._replace(time=T + 90_000))
+    slate = Recommender(shop, Softmax(), RULES)(after(late), late)
+    assert (slate.time, slate.trigger.time) == (T + 90_000, T)
+
+
+def test_positions_count_from_one_and_no_item_comes_twice(shop):
+    slate = slate_of(shop, inbound())
+    assert [item.position for item in slate.items] == [1, 2, 3, 4, 5]
+    assert len(set(item_ids(slate))) == 5
+
+
+def test_scores_and_propensities_are_float32_numbers_and_the_slates_is_their_product(shop):
+    slate = slate_of(shop, inbound())
+    for item in slate.items:
+        assert item.propensity == float(np.float32(item.propensity))
+        assert item.score == float(np.float32(item.score))
+        assert 0 < item.propensity <= 1
+        assert item.score >= 0
+    assert slate.slate_propensity == pytest.approx(
+        math.prod(item.propensity for item in slate.items), rel=1e-12
+    )
+
+
+def test_the_logged_propensities_are_those_of_the_policy_over_the_candidates(shop):
+    policy = Softmax()
+    slate = slate_of(shop, inbound(), policy=policy)
+    profile = after(inbound())
+    found = retrieve(shop, Query(("i1",), now=T, size=20, session_key=profile.session_key))
+    ids = [shop.item_ids[item] for item in found.items]
+    taken = []
+    for item in slate.items:
+        index = ids.index(item.item_id)
+        assert item.propensity == pytest.approx(policy.distribution(found.scores, taken)[index], rel=1e-5)
+        assert item.score == float(found.scores[index])
+        taken.append(index)
+
+
+def test_the_sources_of_an_item_add_up_to_its_score(shop):
+    slate = slate_of(shop, inbound(), rules=RecommendRules(slots=20, candidates=20))
+    for item in slate.items:
+        assert sum(source.score for source in item.sources) == pytest.approx(item.score, rel=1e-5)
+        assert {source.name for source in item.sources} <= set(SOURCES)
+        assert all(source.score > 0 for source in item.sources)
+    assert {source.name for item in slate.items for source in item.sources} >= {"popularity"}
+
+
+def test_the_candidates_hash_is_blake2b_over_the_ids_in_their_ranked_order(shop):
+    slate = slate_of(shop, inbound())
+    profile = after(inbound())
+    found = retrieve(shop, Query(("i1",), now=T, size=20, session_key=profile.session_key))
+    ids = "\n".join(shop.item_ids[item] for item in found.items)
+    assert slate.candidates == len(found.items)
+    assert slate.candidates_hash == hashlib.blake2b(ids.encode(), digest_size=8).hexdigest()
+
+
+def test_the_hash_tells_orders_and_borders_apart():
+    hashes = {candidates_hash(ids) for ids in (["a", "b"], ["b", "a"], ["ab"], [], ["a"], ["ä"])}
+    assert len(hashes) == 6
+    assert all(len(digest) == 16 for digest in hashes)
+
+
+def test_the_seed_comes_from_the_place_in_the_log_and_draws_the_same_again(shop):
+    slate = slate_of(shop, inbound())
+    assert slate.seed == seed_of("events", 3, 7)
+    assert slate == slate_of(shop, inbound())
+
+
+def test_another_record_draws_another_slate(shop):
+    slates = {tuple(item_ids(slate_of(shop, inbound(offset=offset)))) for offset in range(20)}
+    assert len(slates) > 1
+
+
+def test_the_policy_decides_how_the_candidates_are_drawn(shop):
+    slate = slate_of(shop, inbound(), policy=EpsilonGreedy(epsilon=1e-6))
+    found = retrieve(shop, Query(("i1",), now=T, size=20, session_key=after(inbound()).session_key))
+    assert item_ids(slate) == [shop.item_ids[item] for item in found.items[:5]]
+    assert slate.policy == "epsilon_greedy"
+
+
+def test_the_item_one_looks_at_is_not_recommended(shop):
+    everything = RecommendRules(slots=100, candidates=100)
+    assert "i1" not in item_ids(slate_of(shop, inbound(), rules=everything))
+    assert "i1" in item_ids(slate_of(shop, inbound(["i2"]), rules=everything))
+
+
+def test_what_was_bought_is_left_out_for_the_time_that_the_rules_say(shop):
+    bought = inbound(["i2"], "purchase", offset=1, time=T)
+    rules = RecommendRules(slots=100, candidates=100, exclude_bought_ms=DAY)
+    soon = slate_of(shop, bought, inbound(offset=2, time=T + DAY), rules=rules)
+    later = slate_of(shop, bought, inbound(offset=2, time=T + DAY + 1), rules=rules)
+    assert "i2" not in item_ids(soon)
+    assert "i2" in item_ids(later)
+
+
+def test_a_purchase_of_fifty_items_gets_a_slate_without_them(shop):
+    names = [f"i{n}" for n in range(20)] + [f"new{n}" for n in range(30)]
+    slate = slate_of(shop, inbound(names, "purchase"), rules=RecommendRules(slots=100, candidates=100))
+    remembered = names[-32:]
+    assert slate.items
+    assert not set(item_ids(slate)) & set(remembered)
+
+
+def test_own_items_of_earlier_sessions_come_back(shop):
+    old = inbound(["i24"], offset=1, time=T - 30 * DAY)
+    slate = slate_of(shop, old, inbound(offset=2), rules=RecommendRules(slots=100, candidates=100))
+    (item,) = [item for item in slate.items if item.item_id == "i24"]
+    assert SOURCES[3] in {source.name for source in item.sources}
+
+
+def test_a_session_is_not_its_own_neighbour():
+    """What was just learned from this very session must not vote for itself."""
+    events = [inbound(["a"], offset=1), inbound(["b"], offset=2), inbound(["c"], offset=3)]
+    key = after(*events).session_key
+    own, other = Models(), Models()
+    own.learn([make_delta([("a", key, T, 2), ("b", key, T, 2), ("c", key, T, 2)])])
+    other.learn([make_delta([("a", key + 1, T, 2), ("b", key + 1, T, 2), ("c", key + 1, T, 2)])])
+    named = [{s.name for i in slate_of(models, *events).items for s in i.sources} for models in (own, other)]
+    assert SOURCES[0] not in named[0]
+    assert SOURCES[0] in named[1]
+
+
+# The edges -------------------------------------------------------------------------------------------
+
+
+def test_a_shop_that_nobody_has_visited_gets_an_empty_slate():
+    slate = slate_of(Models(), inbound())
+    assert (slate.items, slate.candidates, slate.slate_propensity) == ((), 0, 1.0)
+    assert slate.candidates_hash == candidates_hash([])
+
+
+def test_a_brand_new_user_is_shown_what_is_popular(shop):
+    slate = Recommender(shop, Softmax(), RULES)(NEW_PROFILE, inbound((), "search"))
+    assert len(slate.items) == 5
+    assert all({source.name for source in item.sources} == {"popularity"} for item in slate.items)
+
+
+def test_an_item_that_nobody_knows_is_no_obstacle(shop):
+    slate = slate_of(shop, inbound(["never seen"]))
+    assert len(slate.items) == 5
+    assert "never seen" not in item_ids(slate)
+
+
+def test_items_outside_the_catalogue_are_not_recommended():
+    models = Models()
+    models.learn([make_delta([("in", 1, T, 2), ("out", 1, T, 2), ("other", 1, T, 2)])])
+    for item_id, available in (("in", True), ("sold out", False), ("untried", True)):
+        models.upsert_item(item_id, CatalogueItem(item_id=item_id, available=available))
+    slate = slate_of(models, inbound(["other"]))
+    assert sorted(item_ids(slate)) == ["in", "untried"]
+
+
+def test_a_catalogue_with_nothing_available_gets_an_empty_slate():
+    models = Models()
+    models.learn([make_delta([("a", 1, T, 2), ("b", 1, T, 2)])])
+    models.upsert_item("a", CatalogueItem(item_id="a", available=False))
+    slate = slate_of(models, inbound(["b"]))
+    assert (slate.items, slate.slate_propensity) == ((), 1.0)
+
+
+def test_without_a_catalogue_all_that_was_seen_may_be_shown():
+    models = Models()
+    models.learn([make_delta([("a", 1, T, 2), ("b", 1, T, 2)])])
+    assert item_ids(slate_of(models, inbound(["b"]))) == ["a"]
+
+
+def test_fewer_candidates_than_slots_give_a_shorter_slate():
+    models = Models()
+    models.learn([make_delta([("a", 1, T, 2), ("b", 1, T, 2), ("c", 1, T, 2)])])
+    slate = slate_of(models, inbound(["c"]), rules=RecommendRules(slots=10, candidates=60))
+    assert sorted(item_ids(slate)) == ["a", "b"]
+    assert slate.items[-1].propensity == 1.0
+
+
+def test_a_slate_too_improbable_for_a_double_has_no_propensity_of_its_own():
+    models = Models(ModelConfig(popularity_pool=512))
+    models.learn([make_delta([(f"i{n}", 1 + n // 3, T + n, 2) for n in range(900)])])
+    decide = Recommender(models, EpsilonGreedy(epsilon=1.0), RecommendRules(slots=200, candidates=900))
+    event = inbound((), "search")
+    slate = decide(after(event), event)
+    assert math.prod(item.propensity for item in slate.items) == 0.0
+    assert slate.slate_propensity is None

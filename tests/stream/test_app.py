@@ -1,0 +1,231 @@
+import asyncio
+import itertools
+import socket
+from types import SimpleNamespace
+
+import pytest
+from aiokafka import TopicPartition
+from faust.assignor.partition_assignor import PartitionAssignor
+from faust.types import TP
+from yarl import URL
+
+from stream.app import App, AppInput, create_app
+from stream.config import Settings
+from stream.transport import ExactlyOnceTransport, Membership
+
+
+@pytest.fixture
+def make(tmp_path):
+    made = []
+
+    def app(**settings):
+        found = create_app(Settings(**{"data_dir": tmp_path, "worker_port": 7001} | settings))
+        made.append(found)
+        return found
+
+    yield app
+    for each in made:
+        if each._consumer is not None:
+            each._consumer._thread.thread_loop.close()
+
+
+def test_settings_reach_the_configuration_of_faust(make, tmp_path):
+    conf = make(
+        app_id="shop",
+        instance_id="pod-0",
+        fetch_bytes=4096,
+        session_timeout_seconds=9.0,
+        heartbeat_seconds=2.0,
+        worker_port=7123,
+    ).conf
+    assert conf.id == "shop"
+    assert conf.consumer_group_instance_id == "pod-0"
+    assert conf.consumer_max_fetch_size == 4096
+    assert (conf.broker_session_timeout, conf.broker_rebalance_timeout) == (9.0, 9.0)
+    assert conf.broker_heartbeat_interval == 2.0
+    assert conf.web_port == 7123
+    assert conf.datadir == tmp_path / "faust"
+
+
+def test_what_faust_does_by_accident_is_off(make):
+    conf = make().conf
+    assert not conf.autodiscover
+    assert not conf.topic_allow_declare
+    assert conf.topic_disable_leader
+    assert not conf.web_tables_enabled
+    assert not conf.stream_wait_empty
+    assert conf.consumer_auto_offset_reset == "earliest"
+    assert conf.processing_guarantee.name == "AT_LEAST_ONCE"  # exactly once is the worker's own
+
+
+def test_every_broker_of_a_list_is_used_with_the_scheme_of_the_guarantee(make):
+    app = make(broker="a:1, b:2,c:3")
+    assert app.conf.broker == [URL(f"freshslate-exactly-once://{server}") for server in ("a:1", "b:2", "c:3")]
+    assert isinstance(app.transport, ExactlyOnceTransport)
+    at_least_once = make(processing_guarantee="at_least_once", broker="a:1")
+    assert at_least_once.conf.broker == [URL("freshslate-at-least-once://a:1")]
+
+
+def test_without_a_port_each_worker_takes_a_free_one(make):
+    """faust's own default would be the same for every worker of a machine."""
+    port = make(worker_port=0).conf.web_port
+    with socket.create_server(("", port)) as server:
+        assert server.getsockname()[1] == port
+        assert make(worker_port=0).conf.web_port != port
+
+
+def test_the_size_of_chunks_is_the_settings(make):
+    assert make(chunk_records=17).chunk_records == 17
+
+
+async def test_the_consumer_joins_with_the_assignor_that_keeps_equal_partitions_together(make):
+    app = make(app_id="shop", instance_id="pod-0", broker="b:1")
+    thread = app.consumer._thread
+    inner = thread._create_worker_consumer(app.transport)
+    assert isinstance(thread._assignor, PartitionAssignor)
+    assert thread._assignor is app.assignor
+    assert app.assignor.replicas == 1
+    assert (inner._group_id, inner._group_instance_id) == ("shop", "pod-0")
+    await inner.stop()
+
+
+def test_topics_of_equal_partition_count_are_assigned_together(make):
+    """faust's own assignor, fed by hand: clicks-3 and purchases-3 always live in the same worker."""
+    from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
+
+    class Cluster:
+        def topics(self, exclude_internal_topics=True):
+            return {"clicks", "purchases"}
+
+        def partitions_for_topic(self, topic):
+            return set(range(8))
+
+    app = make()
+    assignor = app.assignor
+    metadata = assignor.metadata({"clicks", "purchases"})
+    members = {
+        name: ConsumerProtocolMemberMetadata(metadata.version, metadata.subscription, metadata.user_data)
+        for name in ("one", "two", "three")
+    }
+    assigned = assignor.assign(Cluster(), members)
+    numbers = {}
+    for name, share in assigned.items():
+        by_topic = dict(share.assignment)
+        assert sorted(by_topic["clicks"]) == sorted(by_topic["purchases"])
+        numbers[name] = by_topic["clicks"]
+    assert sorted(itertools.chain(*numbers.values())) == list(range(8))
+    assert all(2 <= len(each) <= 3 for each in numbers.values())
+
+
+# Life cycle ------------------------------------------------------------------------------------------
+
+
+class Worker:
+    """A worker that does nothing but note when it is asked to."""
+
+    def __init__(self, error=None):
+        self.error = error
+        self.calls = []
+
+    async def start(self):
+        self.calls.append("start")
+
+    async def run(self):
+        self.calls.append("run")
+        if self.error:
+            raise self.error
+
+    async def stop(self):
+        self.calls.append("stop")
+
+
+async def test_the_worker_starts_and_stops_with_the_app(make):
+    app = make()
+    app.worker = Worker()
+    await app.on_start()
+    await asyncio.gather(*app._futures)
+    await app.on_stop()
+    assert app.worker.calls == ["start", "run", "stop"]
+
+
+async def test_a_worker_that_cannot_start_keeps_the_app_from_starting(make):
+    app = make()
+    app.worker = Worker()
+
+    async def start():
+        raise RuntimeError("the topics do not fit")
+
+    app.worker.start = start
+    with pytest.raises(RuntimeError, match="do not fit"):
+        await app.on_start()
+
+
+async def test_the_error_of_the_worker_crashes_the_process(make):
+    app = make()
+    app.worker = Worker(ValueError("a bug"))
+    crashed = []
+
+    async def crash(error):
+        crashed.append(error)
+
+    app.crash = crash
+    await app._watch()
+    assert crashed == [app.worker.error]
+
+
+# What the loop needs of the consumer -----------------------------------------------------------------
+
+
+class Consumer:
+    def __init__(self, assigned):
+        self.assigned = {TP(*tp) for tp in assigned}
+        self.sought = []
+        self.membership = Membership(4, "m", None)
+
+    def assignment(self):
+        return self.assigned
+
+    async def seek(self, tp, offset):
+        self.sought.append((tp, offset))
+
+
+@pytest.fixture
+def consumer(make, monkeypatch):
+    found = Consumer([("events", 0)])
+    monkeypatch.setattr(App, "consumer", found)
+    return found
+
+
+async def test_a_seek_moves_the_consumer_of_an_assigned_partition(make, consumer):
+    source = AppInput(make())
+    await source.seek("events", 0, 17)
+    assert consumer.sought == [(TP("events", 0), 17)]
+
+
+async def test_a_partition_that_was_taken_away_is_not_sought(make, consumer):
+    await AppInput(make()).seek("events", 1, 17)
+    assert consumer.sought == []
+
+
+async def test_the_membership_is_the_consumers(make, consumer):
+    assert AppInput(make()).membership == Membership(4, "m", None)
+
+
+async def test_a_rejoin_is_asked_for_in_the_consumers_own_thread(make):
+    app = make()
+    thread = app.consumer._thread
+    asked = []
+    coordinator = SimpleNamespace(request_rejoin=lambda: asked.append(asyncio.get_running_loop()))
+    consumer = SimpleNamespace(_coordinator=coordinator)
+    thread._ensure_consumer = lambda: consumer
+    await AppInput(app).rejoin()
+    assert asked == []
+    thread.thread_loop.call_soon(thread.thread_loop.stop)
+    await asyncio.to_thread(thread.thread_loop.run_forever)
+    assert asked == [thread.thread_loop]
+
+
+def test_a_topic_partition_of_faust_equals_one_of_aiokafka():
+    """Both are used as keys of the same mappings."""
+    assert TP("events", 3) == TopicPartition("events", 3)
+    assert hash(TP("events", 3)) == hash(TopicPartition("events", 3))

@@ -1,0 +1,374 @@
+"""What the replica makes of its topics, over a consumer in memory; the real one is in `tests/kafka`."""
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict
+
+import pytest
+from aiokafka import TopicPartition
+
+import stream.replica
+from state.catalogue import CatalogueItem
+from state.errors import UnreadableState
+from state.models import Models
+from state.retrieval.blend import Query, retrieve
+from state.retrieval.config import ModelConfig
+from stream.codecs import encode_delta
+from stream.replica import Replica
+from tests.state.retrieval.shops import make_delta, make_interactions
+from tests.stream.fakes import until
+from tests.stream.records import T, record
+
+CONFIG = ModelConfig(max_sessions=1024)
+INTERACTIONS = make_interactions(3)
+D0, D1, ITEMS = TopicPartition("deltas", 0), TopicPartition("deltas", 1), TopicPartition("items", 0)
+
+
+class Consumer:
+    """aiokafka's consumer over logs in memory, as far as the replica uses it."""
+
+    made = ()
+
+    def __init__(self, logs, control_records=0):
+        self.logs = logs
+        self.starts = defaultdict(int)
+        self.control_records = control_records
+        self.positions = {}
+        self.running = False
+        self.stopped = False
+        self.settings = {}
+        self.failure = None
+        self._client = self
+
+    async def _wait_on_metadata(self, topic):
+        return None
+
+    def __call__(self, **settings):
+        self.settings = settings
+        return self
+
+    async def start(self):
+        self.running = True
+
+    async def stop(self):
+        self.stopped = True
+
+    def partitions_for_topic(self, topic):
+        return {tp.partition for tp in self.logs if tp.topic == topic} or None
+
+    def assign(self, tps):
+        self.positions = dict.fromkeys(tps, 0)
+
+    async def end_offsets(self, tps):
+        return {tp: self.end(tp) for tp in tps}
+
+    def end(self, tp):
+        return (self.logs[tp][-1].offset + 1 if self.logs[tp] else 0) + self.control_records
+
+    async def beginning_offsets(self, tps):
+        return {tp: self.starts[tp] for tp in tps}
+
+    def seek(self, tp, offset):
+        self.positions[tp] = offset
+
+    async def position(self, tp):
+        return self.positions[tp]
+
+    async def getmany(self, timeout_ms, max_records):
+        await asyncio.sleep(0)
+        if self.failure:
+            raise self.failure
+        found = {}
+        for tp, run in self.logs.items():
+            new = [each for each in run if each.offset >= self.positions[tp]][:max_records]
+            if new:
+                found[tp] = new
+                self.positions[tp] = new[-1].offset + 1
+            else:
+                self.positions[tp] = self.end(tp)
+        return found
+
+
+def deltas_in(tp, count=4, *, start=0):
+    """Records of one partition's deltas; each partition has a part of the interactions."""
+    part = INTERACTIONS[tp.partition :: 2]
+    size = -(-len(part) // count)
+    return [
+        record(encode_delta(make_delta(part[i * size : (i + 1) * size])), start + i, topic=tp.topic)
+        for i in range(count)
+    ]
+
+
+def item(item_id, offset=0, key=None, **fields):
+    value = None if fields.get("gone") else {"item_id": item_id, **fields}
+    return record(value, offset, topic="items", key=item_id.encode() if key is None else key)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "worker-0" / "models-1.npz"
+
+
+@pytest.fixture
+def make(path, monkeypatch):
+    def replica(consumer=None, **changes):
+        if consumer is not None:
+            monkeypatch.setattr(stream.replica, "AIOKafkaConsumer", consumer)
+        arguments = {"deltas_topic": "deltas", "items_topic": "items", "config": CONFIG, "snapshot": path}
+        return Replica("b:1", **(arguments | {"snapshot_seconds": 3600.0} | changes))
+
+    return replica
+
+
+@contextlib.asynccontextmanager
+async def following(replica):
+    task = asyncio.create_task(replica.run())
+    try:
+        await until(lambda: replica.caught_up.is_set() or task.done())
+        if task.done():
+            task.result()
+        yield task
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await task
+
+
+def same(left, right):
+    """Whether two models retrieve the same for every session of one item."""
+    if left.item_ids != right.item_ids:
+        return False
+    for item_id in left.item_ids:
+        found, expected = (retrieve(m, Query((item_id,), now=T, size=50)) for m in (left, right))
+        if (
+            found.items.tolist() != expected.items.tolist()
+            or found.scores.tolist() != expected.scores.tolist()
+        ):
+            return False
+    return True
+
+
+async def test_the_models_are_the_fold_of_all_partitions(make):
+    logs = {D0: deltas_in(D0), ITEMS: []}
+    replica = make(Consumer(logs))
+    async with following(replica):
+        expected = Models(CONFIG)
+        part = INTERACTIONS[::2]
+        expected.learn([make_delta(part)])
+        assert replica.models.n_items == expected.n_items > 10
+        assert same(replica.models, expected)
+        assert replica.offsets == {D0: 4, ITEMS: 0}
+
+
+async def test_every_partition_of_deltas_is_followed(make):
+    replica = make(Consumer({D0: deltas_in(D0), D1: deltas_in(D1), ITEMS: []}))
+    async with following(replica):
+        assert replica.offsets == {D0: 4, D1: 4, ITEMS: 0}
+        assert replica.models.n_sessions == len({session for _, session, _, _ in INTERACTIONS})
+
+
+async def test_what_comes_later_is_folded_too(make):
+    logs = {D0: deltas_in(D0), ITEMS: []}
+    replica = make(Consumer(logs))
+    async with following(replica):
+        logs[ITEMS].append(item("new"))
+        await until(lambda: "new" in replica.models.catalogue)
+        assert replica.offsets[ITEMS] == 1
+
+
+async def test_it_has_caught_up_when_the_position_passed_the_control_records_at_the_end(make):
+    replica = make(Consumer({D0: deltas_in(D0), ITEMS: []}, control_records=1))
+    async with following(replica):
+        assert replica.caught_up.is_set()
+        assert replica.offsets[D0] == 4  # of records, so that a snapshot repeats none
+
+
+async def test_it_reads_committed_records_without_a_group(make):
+    consumer = Consumer({D0: [], ITEMS: []})
+    replica = make(consumer)
+    async with following(replica):
+        assert consumer.settings["isolation_level"] == "read_committed"
+        assert consumer.settings["bootstrap_servers"] == "b:1"
+        assert "group_id" not in consumer.settings
+    assert consumer.stopped
+
+
+async def test_an_error_comes_out_of_run_and_the_consumer_is_closed(make):
+    consumer = Consumer({D0: [], ITEMS: []})
+    consumer.failure = ConnectionError("gone")
+    with pytest.raises(ConnectionError):
+        await make(consumer).run()
+    assert consumer.stopped
+
+
+async def test_a_delta_that_cannot_be_read_stops_the_worker(make):
+    replica = make(Consumer({D0: [record(b"{", topic="deltas")], ITEMS: []}))
+    with pytest.raises(UnreadableState):
+        await replica.run()
+
+
+# Catalogue -------------------------------------------------------------------------------------------
+
+
+def test_items_are_added_replaced_and_withdrawn(make):
+    replica = make()
+    replica._fold_items([item("a", title="A"), item("b", available=False), item("c")])
+    assert replica.models.catalogue["a"] == CatalogueItem(item_id="a", title="A")
+    assert not replica.models.catalogue["b"].available
+    replica._fold_items([item("a", title="A2"), item("c", gone=True)])
+    assert replica.models.catalogue["a"].title == "A2"
+    assert set(replica.models.catalogue) == {"a", "b"}
+
+
+def test_an_item_that_cannot_be_read_is_counted_and_what_is_known_of_it_stays(make, caplog):
+    replica = make()
+    replica._fold_items([item("a", title="A")])
+    bad = record(b"{", 1, topic="items", key=b"a")
+    with caplog.at_level(logging.WARNING):
+        replica._fold_items([bad, item("b"), record({"item_id": "x"}, 2, topic="items", key=b"y")])
+    assert replica.skipped_items == 2
+    assert set(replica.models.catalogue) == {"a", "b"}
+    assert "items: item a left out: not_json" in caplog.text
+    assert "item y left out: wrong_id" in caplog.text
+
+
+def test_a_tombstone_with_a_key_that_is_no_text_withdraws_nothing(make):
+    replica = make()
+    replica._fold_items([item("a"), record(None, 1, topic="items", key=b"\xff"), record(None, 2, key=None)])
+    assert set(replica.models.catalogue) == {"a"}
+
+
+# Snapshots -------------------------------------------------------------------------------------------
+
+
+async def saved(make):
+    """A replica that followed both topics and wrote its snapshot."""
+    replica = make(Consumer({D0: deltas_in(D0), ITEMS: [item("i1"), item("i2", 1), item("i3", 2)]}))
+    async with following(replica):
+        await replica.save()
+    return replica
+
+
+async def test_a_restart_goes_on_from_the_snapshot(make):
+    first = await saved(make)
+    second = make()
+    assert second.offsets == first.offsets == {D0: 4, ITEMS: 3}
+    assert second.models.catalogue == first.models.catalogue
+    assert same(second.models, first.models)
+
+
+async def test_after_a_restart_only_the_tail_is_read(make):
+    first = await saved(make)
+    logs = {D0: [record(b"not read again", i, topic="deltas") for i in range(4)], ITEMS: []}
+    logs[D0] += deltas_in(D0, start=4)[:1]
+    logs[ITEMS] = [record(b"{", i, topic="items", key=b"x") for i in range(3)]
+    second = make(Consumer(logs))
+    async with following(second):
+        assert second.offsets == {D0: 5, ITEMS: 3}
+        assert second.skipped_items == 0
+        assert second.models.n_items == first.models.n_items
+
+
+async def test_what_retention_removed_since_the_snapshot_is_passed_over(make):
+    await saved(make)
+    consumer = Consumer({D0: deltas_in(D0, start=10), ITEMS: [item("i4", 3)]})
+    consumer.starts[D0] = 10
+    second = make(consumer)
+    async with following(second):
+        assert second.offsets == {D0: 14, ITEMS: 4}
+
+
+async def test_a_snapshot_beyond_the_end_of_its_topic_is_an_error_that_names_the_file(make, path):
+    await saved(make)
+    second = make(Consumer({D0: [], ITEMS: []}))
+    with pytest.raises(UnreadableState, match=f"(?s){path}.*created again; delete the file"):
+        await second.run()
+
+
+async def test_snapshots_are_written_from_time_to_time_once_caught_up(make, path):
+    replica = make(Consumer({D0: deltas_in(D0), ITEMS: []}), snapshot_seconds=0.0)
+    assert not path.exists()
+    async with following(replica):
+        await until(path.exists)
+    assert make().offsets == {D0: 4, ITEMS: 0}
+
+
+DAMAGES = {
+    "cut": lambda data: data[: len(data) // 2],
+    "empty": lambda data: b"",
+    "not an archive": lambda data: b"x" * 100,
+    "one bit": lambda data: data[:5000] + bytes([data[5000] ^ 1]) + data[5001:],
+    "the directory at its end": lambda data: data[:-30],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_a_damaged_snapshot_is_left_out_with_a_warning(make, path, caplog, damage):
+    await saved(make)
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    with caplog.at_level(logging.WARNING):
+        second = make()
+    assert "left out, reading the topics instead" in caplog.text
+    assert (second.offsets, second.models.n_items, second.models.catalogue) == ({}, 0, {})
+
+
+async def test_a_snapshot_learned_under_other_parameters_is_left_out(make, caplog):
+    await saved(make)
+    with caplog.at_level(logging.WARNING):
+        second = make(config=ModelConfig(max_sessions=2048))
+    assert "left out" in caplog.text
+    assert (second.offsets, second.models.n_items) == ({}, 0)
+
+
+async def test_a_snapshot_of_other_topics_is_left_out(make, caplog):
+    await saved(make)
+    with caplog.at_level(logging.WARNING):
+        second = make(deltas_topic="other.deltas", items_topic="other.items")
+    assert "learned from the topic" in caplog.text
+    assert (second.offsets, second.models.n_items) == ({}, 0)
+
+
+async def test_no_snapshot_is_no_warning(make, caplog):
+    with caplog.at_level(logging.WARNING):
+        replica = make()
+    assert caplog.text == ""
+    assert replica.models.n_items == 0
+
+
+async def test_a_kill_while_writing_leaves_the_last_snapshot_whole(make, path, monkeypatch):
+    first = await saved(make)
+    before = path.read_bytes()
+
+    def killed(file, **arrays):
+        file.write(b"half of a snaps")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stream.replica.np, "savez", killed)
+    with pytest.raises(KeyboardInterrupt):
+        stream.replica._write(path, {})
+    assert path.read_bytes() == before
+    assert make().offsets == first.offsets
+
+
+async def test_a_snapshot_leaves_no_half_file_behind(make, path):
+    await saved(make)
+    await saved(make)
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+async def test_a_snapshot_holds_the_moment_it_was_taken(make, monkeypatch):
+    """Folding goes on while the file is written."""
+    replica = await saved(make)
+    write = stream.replica._write
+
+    def later(path, arrays):
+        replica._fold_items([item("i9")])
+        replica._offsets[ITEMS] = 99
+        write(path, arrays)
+
+    monkeypatch.setattr(stream.replica, "_write", later)
+    await replica.save()
+    second = make()
+    assert "i9" not in second.models.catalogue
+    assert second.offsets[ITEMS] == 3

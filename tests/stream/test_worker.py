@@ -1,0 +1,358 @@
+import asyncio
+import logging
+import math
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import stream.worker
+from state.errors import SetupError, StopWorker
+from state.event import EVENT_TYPES
+from state.policy.epsilon_greedy import EpsilonGreedy
+from state.policy.softmax import Softmax
+from stream.config import Settings
+from stream.loop import Counts
+from stream.transaction import Publisher, TransactionalPublisher
+from stream.worker import (
+    MOST_WORKERS,
+    SNAPSHOT,
+    Worker,
+    engine,
+    event_rules,
+    model_config,
+    own_folder,
+    policy,
+    publisher,
+    step_rules,
+    told,
+)
+from tests.stream.fakes import MemoryInput
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(data_dir=tmp_path, app_id="shop")
+
+
+def folder(lock):
+    return Path(lock.lock_file).parent
+
+
+# A folder of our own ---------------------------------------------------------------------------------
+
+
+def test_two_workers_take_different_folders_and_a_freed_one_is_taken_again(settings, tmp_path):
+    one, two = own_folder(settings), own_folder(settings)
+    assert [folder(lock) for lock in (one, two)] == [tmp_path / "shop" / f"worker-{n}" for n in (0, 1)]
+    one.release()
+    again = own_folder(settings)
+    assert folder(again) == tmp_path / "shop" / "worker-0"
+    again.release()
+    two.release()
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from stream.config import Settings
+from stream.worker import own_folder
+lock = own_folder(Settings(data_dir=Path(sys.argv[1]), app_id="shop"))
+print(Path(lock.lock_file).parent.name, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_another_process_takes_another_folder_and_frees_it_by_dying(settings, tmp_path):
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "worker-0\n"
+        ours = own_folder(settings)
+        assert folder(ours).name == "worker-1"
+        other.kill()
+        other.wait()
+        again = own_folder(settings)
+        assert folder(again).name == "worker-0"
+        ours.release()
+        again.release()
+
+
+def test_a_static_member_has_the_folder_of_its_name(tmp_path):
+    settings = Settings(data_dir=tmp_path, app_id="shop", instance_id="pod-3")
+    lock = own_folder(settings)
+    assert folder(lock) == tmp_path / "shop" / "pod-3"
+    with pytest.raises(StopWorker, match="in use by another process"):
+        own_folder(settings)
+    lock.release()
+
+
+def test_when_every_folder_is_taken_the_error_says_what_to_do(settings, monkeypatch):
+    monkeypatch.setattr(stream.worker, "MOST_WORKERS", 2)
+    locks = [own_folder(settings), own_folder(settings)]
+    with pytest.raises(StopWorker, match="FRESHSLATE_DATA_DIR"):
+        own_folder(settings)
+    for lock in locks:
+        lock.release()
+    assert MOST_WORKERS >= 16
+
+
+def test_groups_share_no_folder(settings, tmp_path):
+    one = own_folder(settings)
+    two = own_folder(Settings(data_dir=tmp_path, app_id="other"))
+    assert (folder(one).name, folder(two).name) == ("worker-0", "worker-0")
+    assert folder(one) != folder(two)
+    one.release()
+    two.release()
+
+
+# From settings to rules ------------------------------------------------------------------------------
+
+
+def test_the_guarantee_decides_how_the_worker_writes(tmp_path):
+    once = publisher(Settings(broker="b:1", app_id="shop", transaction_timeout_seconds=2.5), "shop-1")
+    assert type(once) is TransactionalPublisher
+    assert (once.transactional_id, once._group_id) == ("shop-1", "shop")
+    assert once._settings["transaction_timeout_ms"] == 2500
+    assert (once._settings["bootstrap_servers"], once._settings["client_id"]) == ("b:1", "shop")
+    plain = publisher(Settings(processing_guarantee="at_least_once"), "shop-1")
+    assert type(plain) is Publisher
+    assert "transactional_id" not in plain._settings
+
+
+def test_event_rules_are_in_milliseconds_and_bytes():
+    rules = event_rules(
+        Settings(
+            max_event_bytes=1000,
+            max_items_per_event=7,
+            max_event_age_seconds=60,
+            max_event_ahead_seconds=5,
+            topic_prefix="shop.",
+        )
+    )
+    assert (rules.max_bytes, rules.max_items) == (1000, 7)
+    assert (rules.max_age_ms, rules.max_ahead_ms) == (60_000, 5_000)
+    assert rules.topic_types["shop.purchases"] == "purchase"
+    assert "purchases" not in rules.topic_types
+
+
+def test_step_rules_are_in_milliseconds():
+    rules = step_rules(Settings(session_gap_seconds=90, slate_types="click,purchase"))
+    assert rules.session.gap_ms == 90_000
+    assert rules.slate_types == {"click", "purchase"} < set(EVENT_TYPES)
+
+
+def test_models_age_in_days_by_e():
+    config = model_config(
+        Settings(max_sessions=1024, popularity_half_life_seconds=86_400, rules_tau_seconds=172_800)
+    )
+    assert config.max_sessions == 1024
+    assert math.exp(-1 / config.popularity_decay_days) == pytest.approx(0.5)
+    assert config.rule_decay_days == 2.0
+
+
+@pytest.mark.parametrize(("wanted", "kept"), [(1, 1), (2, 2), (3, 4), (1000, 1024), (1024, 1024)])
+def test_sessions_are_kept_up_to_the_next_power_of_two(wanted, kept):
+    assert model_config(Settings(max_sessions=wanted)).max_sessions == kept
+
+
+def test_the_policy_gets_the_parameter_that_is_its_own():
+    soft = policy(Settings(policy="softmax", temperature=0.3))
+    greedy = policy(Settings(policy="epsilon_greedy", epsilon=0.2))
+    assert isinstance(soft, Softmax)
+    assert soft.temperature == 0.3
+    assert isinstance(greedy, EpsilonGreedy)
+    assert greedy.epsilon == 0.2
+
+
+class Replica:
+    models = object()
+
+
+def test_the_engine_decides_by_the_settings():
+    settings = Settings(slate_size=3, candidates=9, exclude_bought_seconds=60, max_items_per_event=7)
+    made = engine(settings, Replica(), "shop-1")
+    rules = made.decide._rules
+    assert (rules.slots, rules.candidates, rules.exclude_bought_ms) == (3, 9, 60_000)
+    assert made.decide._models is Replica.models
+    assert made.events.max_items == 7
+    assert (made.writer, made.version) == ("shop-1", version("freshslate"))
+
+
+COMPILED = """
+import gc, sys
+from numba.core.dispatcher import Dispatcher
+from stream.config import Settings
+from stream.worker import warm, policy
+def signatures():
+    found = [each for each in gc.get_objects() if isinstance(each, Dispatcher)]
+    kernels = [each for each in found if each.__module__.startswith("state.")]
+    return {f"{kernel.__module__}.{kernel.__name__}": len(kernel.signatures) for kernel in kernels}
+settings = Settings(max_sessions=64, policy=sys.argv[1])
+warm(settings)
+before = signatures()
+assert sum(before.values()) >= 4, before
+from tests.flow.walk import Walk
+walk = Walk(settings)
+for cycle in range(12):
+    walk.cycle(30)
+assert walk.slates and any(slate.items for slate in walk.slates)
+walk.catalogue("i1", "i2", "new")
+walk.models.withdraw_item("i2")
+walk.cycle(30)
+after = signatures()
+assert after == before, {k: (before.get(k), v) for k, v in after.items() if before.get(k) != v}
+"""
+
+
+@pytest.mark.parametrize("name", ["softmax", "epsilon_greedy"])
+def test_after_warming_nothing_is_left_to_compile(name):
+    """A first compile inside a session timeout would cost the worker its partitions."""
+    found = subprocess.run(
+        [sys.executable, "-c", COMPILED, name],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=250,
+        cwd=Path(__file__).parents[2],
+    )
+    assert found.returncode == 0, found.stderr
+
+
+# The worker ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """What the start did, with nothing to connect to and nothing to compile."""
+    calls = []
+
+    async def check(broker, specs):
+        calls.append(("topics", broker, next(spec.name for spec in specs)))
+
+    monkeypatch.setattr(stream.worker, "check_topics", check)
+    monkeypatch.setattr(stream.worker, "warm", lambda settings: calls.append("warm"))
+    monkeypatch.setattr(stream.worker, "quieten", lambda: None)  # filters of loggers would stay
+    return calls
+
+
+@pytest.fixture
+async def worker(settings, started, monkeypatch):
+    made = Worker(settings, MemoryInput())
+
+    async def follow():
+        started.append("follow")
+        made.replica.caught_up.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(made.replica, "run", follow)
+    yield made
+    if made._lock.is_locked:
+        await made.stop()
+
+
+async def test_a_worker_keeps_all_it_has_in_its_own_folder(worker, tmp_path):
+    own = tmp_path / "shop" / "worker-0"
+    assert worker.replica._snapshot == own / SNAPSHOT
+    assert worker.loop._partitions._folder == own
+
+
+async def test_every_worker_has_a_transactional_id_of_its_own(worker, settings):
+    other = Worker(settings, MemoryInput())
+    ids = [each._transactional_id for each in (worker, other)]
+    assert ids[0] != ids[1]
+    assert all(each.startswith("shop-") for each in ids)
+    assert worker.loop._engine.writer == ids[0] == worker.loop._publisher.transactional_id
+    await other.stop()
+
+
+async def test_topics_kernels_and_models_come_before_the_loop(worker, started):
+    await worker.start()
+    assert started == [("topics", "localhost:9092", "events"), "warm", "follow"]
+    assert [task.get_name() for task in worker._tasks] == ["replica", "loop"]
+
+
+async def test_a_worker_whose_topics_do_not_fit_does_not_start(worker, monkeypatch):
+    async def check(broker, specs):
+        raise SetupError("too few partitions")
+
+    monkeypatch.setattr(stream.worker, "check_topics", check)
+    with pytest.raises(SetupError):
+        await worker.start()
+    assert worker._tasks == []
+
+
+async def test_models_that_cannot_be_read_keep_the_worker_from_starting(worker, monkeypatch):
+    async def fail():
+        raise ConnectionError("no broker")
+
+    monkeypatch.setattr(worker.replica, "run", fail)
+    with pytest.raises(ConnectionError):
+        await worker.start()
+    assert [task.get_name() for task in worker._tasks] == ["replica"]
+
+
+async def test_a_stop_during_the_catching_up_leaves_nothing_running(worker, monkeypatch):
+    async def for_ever():
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(worker.replica, "run", for_ever)
+    starting = asyncio.create_task(worker.start())
+    async with asyncio.timeout(20):
+        while not worker._tasks:
+            await asyncio.sleep(0)
+    (following,) = worker._tasks
+    starting.cancel()
+    await worker.stop()
+    assert following.cancelled()
+
+
+@pytest.mark.parametrize("part", [0, 1])
+async def test_run_raises_the_error_of_whatever_part_fails(worker, part, monkeypatch):
+    await worker.start()
+
+    async def fail():
+        raise StopWorker("look at it")
+
+    worker._tasks[part].cancel()
+    await asyncio.gather(worker._tasks[part], return_exceptions=True)
+    worker._tasks[part] = asyncio.create_task(fail())
+    with pytest.raises(StopWorker):
+        await worker.run()
+
+
+async def test_stopping_ends_every_part_and_frees_the_folder(worker, settings):
+    await worker.start()
+    parts = list(worker._tasks)
+    await worker.stop()
+    assert [task.cancelled() for task in parts] == [True, True]
+    lock = own_folder(settings)
+    assert folder(lock).name == "worker-0"
+    lock.release()
+
+
+async def test_at_its_start_the_worker_says_what_is_not_wise(tmp_path, started, monkeypatch, caplog):
+    worker = Worker(Settings(data_dir=tmp_path, replication=2), MemoryInput())
+    worker.replica.caught_up.set()
+
+    async def follow():
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(worker.replica, "run", follow)
+    with caplog.at_level(logging.WARNING):
+        await worker.start()
+    await worker.stop()
+    assert "FRESHSLATE_REPLICATION" in caplog.text
+
+
+def test_what_was_done_is_told_in_one_line_with_microseconds_per_event():
+    line = told(Counts(cycles=4, events=100, step_seconds=0.005, commit_seconds=0.02))
+    assert line.startswith("processed 100 events in 4 cycles: step 50.0 us, ")
+    assert "\n" not in line
+    assert told(Counts()).startswith("processed 0 events in 0 cycles")
+
+
+async def test_a_worker_that_never_started_can_be_stopped(worker):
+    await worker.stop()
+    assert not worker._lock.is_locked
