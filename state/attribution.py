@@ -120,7 +120,7 @@ def open_slate(profile: Profile, slate: Slate, rules: RewardRules) -> Profile:
         scenario=slate.scenario,
         policy=slate.policy,
         policy_version=slate.policy_version,
-        items=item_hashes(item.item_id for item in slate.items),
+        items=item_hashes([item.item_id for item in slate.items]),
         propensities=pack(f"<{len(slate.items)}f", *[item.propensity for item in slate.items]),
     )
     oldest = slate.time - rules.longest_ms

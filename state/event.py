@@ -65,7 +65,7 @@ class Origin(NamedTuple):
     replay of the log decides the same."""
 
 
-class EventItem(Struct, frozen=True):
+class EventItem(Struct, frozen=True, gc=False):
     """One item of an event."""
 
     item_id: str
@@ -76,7 +76,7 @@ class EventItem(Struct, frozen=True):
     """Unknown wire fields of this item, kept as they came."""
 
 
-class Event(Struct, frozen=True, kw_only=True):
+class Event(Struct, frozen=True, kw_only=True, gc=False):
     """One decoded and validated event."""
 
     event_id: str

@@ -7,7 +7,7 @@ retrievals (they share work space).
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -149,8 +149,10 @@ class Models:
             popular.refill(self.popularity)
             self._untried = None
 
-    def dense_ids(self, item_ids: Iterable[str]) -> Ints:
+    def dense_ids(self, item_ids: Collection[str]) -> Ints:
         """Dense ids of the known ones, in order, each at its first place only."""
+        if not item_ids:
+            return _NOTHING
         ids = self.items.ids
         found = {dense: None for item_id in item_ids if (dense := ids.get(item_id)) is not None}
         return np.array(list(found), np.int32)

@@ -29,7 +29,7 @@ CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 WireId: TypeAlias = str | int | float | None
 
 
-class WireItem(Struct):
+class WireItem(Struct, gc=False):
     """One element of `items[]`."""
 
     item_id: WireId = None
@@ -37,7 +37,7 @@ class WireItem(Struct):
     price: float | None = None
 
 
-class WireEvent(Struct):
+class WireEvent(Struct, gc=False):
     """Every known field of an event, as JSON carries it."""
 
     event_id: WireId = None
@@ -88,7 +88,7 @@ def parse_event(fields: dict[str, Any], origin: Origin, rules: EventRules) -> Ev
         extra = {name: value for name, value in fields.items() if name not in WIRE_FIELDS}
         _check_depth(extra, "unknown fields")
     user_id = _user(wire, extra, rules)
-    slate_id = id_text(wire.slate_id, "slate_id", rules)
+    slate_id = None if wire.slate_id is None else id_text(wire.slate_id, "slate_id", rules)
     items = _items(wire, fields, rules)
     if not items and not (kind == "search" or (kind == "impression" and slate_id is not None)):
         _reject("missing_item", f"{kind} without item_id or items")
@@ -101,12 +101,12 @@ def parse_event(fields: dict[str, Any], origin: Origin, rules: EventRules) -> Ev
         time=_time(wire.time, origin, rules),
         tenant=DEFAULT_TENANT if wire.tenant is None else _tenant(wire.tenant, rules),
         items=items,
-        session_id=id_text(wire.session_id, "session_id", rules),
+        session_id=None if wire.session_id is None else id_text(wire.session_id, "session_id", rules),
         slate_id=slate_id,
         position=None if wire.position is None else _position(wire.position, rules),
         value=None if wire.value is None else _amount(wire.value, rules),
         currency=None if wire.currency is None else _text(wire.currency, MAX_CURRENCY, "currency"),
-        order_id=id_text(wire.order_id, "order_id", rules),
+        order_id=None if wire.order_id is None else id_text(wire.order_id, "order_id", rules),
         query=None if wire.query is None else _text(wire.query, rules.max_text, "query"),
         scenario="feed" if wire.scenario is None else _scenario(wire.scenario, rules),
         context=wire.context or {},

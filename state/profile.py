@@ -5,7 +5,7 @@ stays below 1 KiB (`tests/state/test_profile.py` shows the distribution on real 
 """
 
 from collections.abc import Iterable
-from struct import unpack_from
+from struct import pack, unpack_from
 from typing import Final
 from zlib import crc32
 
@@ -26,7 +26,7 @@ ITEM_HASH_BYTES: Final = 4
 """Bytes per item of an open slate: one false answer among 10 items in 4e8 events."""
 
 
-class OpenSlate(Struct, frozen=True, array_like=True):
+class OpenSlate(Struct, frozen=True, array_like=True, gc=False):
     """A published slate that feedback may still answer.
 
     Item ids are kept as hashes: feedback brings the id, and the profile's size does not depend on how
@@ -57,7 +57,7 @@ class OpenSlate(Struct, frozen=True, array_like=True):
         return propensity
 
 
-class Profile(Struct, frozen=True, array_like=True):
+class Profile(Struct, frozen=True, array_like=True, gc=False):
     """One user's state. Times are epoch milliseconds unless said otherwise."""
 
     version: int = PROFILE_VERSION
@@ -95,4 +95,5 @@ def item_hash(item_id: str) -> bytes:
 
 def item_hashes(item_ids: Iterable[str]) -> bytes:
     """`OpenSlate.items` of a slate's item ids."""
-    return b"".join([item_hash(item_id) for item_id in item_ids])
+    hashes = [crc32(item_id.encode()) for item_id in item_ids]
+    return pack(f"<{len(hashes)}I", *hashes)

@@ -1,14 +1,15 @@
 """From a profile to a slate: retrieve candidates, choose with known probabilities, log the decision."""
 
 import hashlib
+import math
+from itertools import compress
 from typing import Final
 
-import numpy as np
 from msgspec import Struct
 
 from state.event import Inbound
 from state.models import Models
-from state.policy.base import Choice, Policy
+from state.policy.base import Policy
 from state.profile import Profile
 from state.retrieval.arrays import Ints
 from state.retrieval.blend import SOURCES, Candidates, Query, retrieve
@@ -16,7 +17,6 @@ from state.seeds import seed_of
 from state.session import bought_since, older_items, session_items
 from state.slate import Slate, SlateItem, Source, Trigger
 
-_POSITIONS: Final = range(1, 1 << 20)
 _DAY_MS: Final = 86_400_000
 
 
@@ -46,7 +46,9 @@ class Recommender:
         found = retrieve(self._models, self._query(profile, origin.time))
         seed = seed_of(origin.topic, origin.partition, origin.offset)
         choice = self._policy.choose(found.scores, rules.slots, seed)
-        whole = float(np.prod(choice.propensities, dtype=np.float64))
+        propensities = choice.propensities.tolist()
+        ids = self._models.item_ids
+        names = [ids[item] for item in found.items.tolist()]
         return Slate(
             slate_id=f"{origin.topic}-{origin.partition}-{origin.offset}",
             user_id=event.user_id,
@@ -57,10 +59,10 @@ class Recommender:
             policy=self._policy.name,
             policy_version=self._policy.version,
             seed=seed,
-            candidates=len(found.items),
-            candidates_hash=candidates_hash(self._names(found.items)),
-            items=self._items(found, choice),
-            slate_propensity=whole or None,
+            candidates=len(names),
+            candidates_hash=candidates_hash(names),
+            items=_slate_items(names, found, choice.indices, propensities),
+            slate_propensity=math.prod(propensities, start=1.0) or None,
         )
 
     def _query(self, profile: Profile, now: int) -> Query:
@@ -73,28 +75,28 @@ class Recommender:
             session_key=profile.session_key,
         )
 
-    def _names(self, dense: Ints) -> list[str]:
-        ids = self._models.item_ids
-        return [ids[item] for item in dense.tolist()]
 
-    def _items(self, found: Candidates, choice: Choice) -> tuple[SlateItem, ...]:
-        """Name the chosen candidates and say where they came from."""
-        names = self._names(found.items[choice.indices])
-        scores = found.scores[choice.indices].tolist()
-        shares = found.contributions[choice.indices].tolist()
-        propensities = choice.propensities.tolist()
-        return tuple(
-            [
-                SlateItem(name, position, score, propensity, _sources(row))
-                for name, position, score, propensity, row in zip(
-                    names, _POSITIONS, scores, propensities, shares, strict=False
-                )
-            ]
-        )
-
-
-def _sources(shares: list[float]) -> tuple[Source, ...]:
-    return tuple([Source(name, share) for name, share in zip(SOURCES, shares, strict=True) if share > 0])
+def _slate_items(
+    names: list[str], found: Candidates, indices: Ints, propensities: list[float]
+) -> tuple[SlateItem, ...]:
+    """The chosen candidates in slate order, each with the sources that spoke for it."""
+    scores = found.scores[indices].tolist()
+    shares = found.contributions[indices].tolist()
+    # A source without a share in the score is left out; in C, since this happens ten times an event.
+    return tuple(
+        [
+            SlateItem(
+                names[index],
+                position,
+                score,
+                propensity,
+                tuple(map(Source, compress(SOURCES, row), filter(None, row))),
+            )
+            for position, (index, score, propensity, row) in enumerate(
+                zip(indices.tolist(), scores, propensities, shares, strict=True), 1
+            )
+        ]
+    )
 
 
 def candidates_hash(item_ids: list[str]) -> str:

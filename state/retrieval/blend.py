@@ -62,8 +62,8 @@ def retrieve(models: "Models", query: Query) -> Candidates:
     contributions = np.empty((size, len(SOURCES)), np.float32)
     found = rank_candidates(
         models.box,
-        models.dense_ids(reversed(query.session)),
-        models.dense_ids(reversed(query.history)),
+        models.dense_ids(query.session[::-1]),
+        models.dense_ids(query.history[::-1]),
         models.dense_ids(query.exclude),
         models.untried(),
         models.session_sequence(query.session_key),
