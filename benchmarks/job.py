@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from msgspec import Struct
 
-from benchmarks.machine import cpu_seconds
+from benchmarks.machine import busy_seconds, cpu_seconds
 from state.event import Event
 from state.slate import Delta
 from stream.codecs import decode_delta, encode_delta
@@ -49,6 +49,9 @@ class Sample(NamedTuple):
     events: int
     worker: float | None
     broker: float | None
+    others: float | None = None
+    """CPU seconds of every process that is no part of the benchmark."""
+    at: float = 0.0
 
 
 class Progress(NamedTuple):
@@ -80,6 +83,8 @@ class JobRound(Struct):
     worker_cpu_us: float | None
     """CPU microseconds per event, all workers."""
     broker_cpu_us: float | None
+    others_cores: float | None
+    """Cores that processes outside the benchmark kept busy meanwhile: above 0.1, the round was disturbed."""
     load_cpu_us: float
     """Of the load generator, per event loaded."""
 
@@ -157,6 +162,7 @@ class Job:
             timing.events / timing.seconds / len(self._workers),
             worker_us,
             broker_us,
+            cores_of_others(samples, skip=timing.skipped),
             load_cpu_us,
         )
 
@@ -168,8 +174,12 @@ class Job:
 
     def _sample(self, events: int) -> Sample:
         pids = [worker.pid for worker in self._workers]
+        worker = cpu_seconds(pids)
         broker = None if self.broker_pid is None else cpu_seconds([self.broker_pid])
-        return Sample(events, cpu_seconds(pids), broker)
+        busy, at = busy_seconds(), time.monotonic()
+        if worker is None or broker is None or busy is None:
+            return Sample(events, worker, broker, None, at)
+        return Sample(events, worker, broker, busy - worker - broker - time.process_time(), at)
 
     async def stop(self) -> Spent | None:
         """Stop the workers, and return what they say of themselves."""
@@ -281,6 +291,15 @@ def cpu_per_event(samples: Sequence[Sample], *, skip: int) -> tuple[float | None
         None if after is None or before is None else 1e6 * (after - before) / events
         for before, after in ((first.worker, last.worker), (first.broker, last.broker))
     )
+
+
+def cores_of_others(samples: Sequence[Sample], *, skip: int) -> float | None:
+    """Cores that others kept busy, after the first `skip` events."""
+    first = next((sample for sample in samples if sample.events >= skip), samples[-1])
+    last = samples[-1]
+    if first.others is None or last.others is None or last.at <= first.at:
+        return None
+    return max(0.0, (last.others - first.others) / (last.at - first.at))
 
 
 def spent(log: str) -> Spent | None:

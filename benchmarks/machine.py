@@ -36,6 +36,19 @@ def cpu_seconds(pids: Iterable[int]) -> float | None:
     return total
 
 
+def busy_seconds() -> float | None:
+    """CPU time that all processes of this machine have used; None where /proc does not tell.
+
+    Waiting does not count, nor does what the host took from a virtual machine.
+    """
+    try:
+        first = Path("/proc/stat").read_text().partition("\n")[0]
+    except OSError:
+        return None
+    user, nice, system, _idle, _iowait, irq, softirq, *_ = map(int, first.split()[1:])
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+
+
 def load_average() -> float:
     """Runnable processes over the last minute: what else kept the machine busy."""
     return os.getloadavg()[0]

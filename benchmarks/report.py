@@ -50,7 +50,7 @@ class Report(Struct):
     workers: int
     partitions: int
     load_before: float
-    """Load average of the machine before the run: above 0.5, others were busy."""
+    """Load average of the machine over the minute before the run."""
     load_after: float
     inputs: list[InputReport]
 
@@ -67,6 +67,7 @@ class Row(Struct):
     """Lowest and highest round."""
     cpu_us: float | None
     broker_cpu_us: float | None
+    others_cores: float | None = None
     spent: Spent | None = None
 
 
@@ -79,6 +80,7 @@ HEADER: Final = (
     "of wire",
     "worker CPU",
     "broker CPU",
+    "others",
     "step",
     "commit",
     "apply",
@@ -114,6 +116,7 @@ def rows(report: Report) -> list[Row]:
                     (min(rates), max(rates)),
                     middle(each.worker_cpu_us for each in rounds),
                     middle(each.broker_cpu_us for each in rounds),
+                    middle(each.others_cores for each in rounds),
                     given.spent.get(guarantee),
                 )
             )
@@ -138,6 +141,7 @@ def cells(row: Row) -> list[str]:
         f"{100 * row.share:.1f} %",
         number(row.cpu_us),
         number(row.broker_cpu_us),
+        MISSING if row.others_cores is None else f"{row.others_cores:.2f}",
         number(spent.step if spent else None),
         number(spent.commit if spent else None),
         number(spent.apply if spent else None),
@@ -171,7 +175,7 @@ def tables(report: Report) -> list[tuple[str, Sequence[str], list[list[str]]]]:
     stages = {each.name: each.stages for each in report.inputs if each.stages is not None}
     result: list[tuple[str, Sequence[str], list[list[str]]]] = [
         (
-            "Throughput per worker, medians; CPU, step, commit and apply in us/event, cycle in events",
+            "Per worker, medians; CPU, step, commit, apply: us/event; others: cores; cycle: events",
             HEADER,
             [cells(row) for row in rows(report)],
         )

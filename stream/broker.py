@@ -156,6 +156,13 @@ def server_properties(data: Path, port: int, controller_port: int) -> str:
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
+def new_cluster_id() -> str:
+    """A random id as Kafka writes it: base64 of 16 bytes, not beginning with `-`, which would be an option."""
+    while (made := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return made
+
+
 def free_ports(count: int) -> list[int]:
     """Ports on which nobody listens now, all different."""
     sockets = [socket.socket() for _ in range(count)]
@@ -286,7 +293,7 @@ class _Node:
         """Make the data folder a Kafka node's if it is none yet; its cluster id."""
         known = self.data / "meta.properties"
         if not known.exists():
-            cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+            cluster_id = new_cluster_id()
             tool = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self.properties)]
             made = subprocess.run(
                 [*self.java, "-XX:TieredStopAtLevel=1", *tool], capture_output=True, text=True, check=False
@@ -334,12 +341,14 @@ class _Node:
             time.sleep(0.05)
 
     def _with_log(self, error: BrokerError, logged: int) -> BrokerError:
-        """The same error with the last lines of what java printed since byte `logged` of the log."""
+        """The same error with the last lines that say something, of what java printed since byte `logged`."""
         with self.log.open("rb") as log:
             log.seek(logged)
             printed = log.read().decode(errors="replace")
         kind = PortTakenError if "Address already in use" in printed else type(error)
-        last = "\n  ".join(printed.splitlines()[-12:]) or "(nothing)"
+        # Java's stack frames and deprecation warnings would push out the line that says what happened.
+        said = [line for line in printed.splitlines() if not line.startswith(("\tat ", "WARNING: "))]
+        last = "\n  ".join(said[-12:]) or "(nothing)"
         return kind(f"{error}. The end of {self.log}:\n  {last}")
 
 

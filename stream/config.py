@@ -145,7 +145,7 @@ class Settings(BaseSettings):
         0.005, "s", "Shortest cycle under load: longer means fewer and fuller transactions.", ge=0, le=1
     )
     cycle_step_seconds: float = setting(
-        0.02, "s", "A cycle takes no more events than it can decide in this time.", gt=0, le=1
+        0.1, "s", "A cycle takes no more events than it can decide in this time.", gt=0, le=1
     )
     on_lost_input: Literal["stop", "continue"] = setting(
         "stop",

@@ -1,12 +1,23 @@
 """The pure parts of `benchmarks/`: what is timed, the medians, the tables and the command line."""
 
 import json
+import os
 
 import pytest
 
 from benchmarks.inputs import deltas_of, inputs, laps, made_up
-from benchmarks.job import BenchmarkError, JobRound, Progress, Sample, Spent, cpu_per_event, spent, timing_of
-from benchmarks.machine import cpu_seconds, machine
+from benchmarks.job import (
+    BenchmarkError,
+    JobRound,
+    Progress,
+    Sample,
+    Spent,
+    cores_of_others,
+    cpu_per_event,
+    spent,
+    timing_of,
+)
+from benchmarks.machine import busy_seconds, cpu_seconds, machine
 from benchmarks.report import InputReport, Report, WireRound, as_json, as_markdown, middle, number, rows
 from benchmarks.stages import STAGES, Stages, Stopwatch
 from benchmarks.throughput import arguments
@@ -17,7 +28,13 @@ from stream.worker import told
 
 def job_round(rate: float) -> JobRound:
     return JobRound(
-        events=100, seconds=1.0, rate=rate, worker_cpu_us=120.0, broker_cpu_us=None, load_cpu_us=20.0
+        events=100,
+        seconds=1.0,
+        rate=rate,
+        worker_cpu_us=120.0,
+        broker_cpu_us=None,
+        others_cores=0.25,
+        load_cpu_us=20.0,
     )
 
 
@@ -59,6 +76,17 @@ def test_cpu_time_is_per_event_after_the_skipped_ones():
     worker, broker = cpu_per_event(samples, skip=100)
     assert worker == pytest.approx(500.0)
     assert broker is None
+
+
+def test_what_others_keep_busy_is_told_in_cores():
+    samples = [
+        Sample(0, 1.0, 1.0, 5.0, 10.0),
+        Sample(100, 2.0, 2.0, 6.0, 11.0),
+        Sample(300, 4.0, 3.0, 7.0, 13.0),
+    ]
+    assert cores_of_others(samples, skip=100) == pytest.approx(0.5)
+    unknown = [sample._replace(others=None) for sample in samples]
+    assert cores_of_others(unknown, skip=100) is None
 
 
 def test_the_line_a_worker_logs_at_its_end_is_understood():
@@ -151,3 +179,5 @@ def test_the_machine_says_its_processor_and_versions():
     assert machine()["aiokafka"].startswith("0.14")
     assert cpu_seconds([]) == 0.0
     assert cpu_seconds([2**22 + 1]) is None
+    busy = busy_seconds()
+    assert busy is None or busy >= (cpu_seconds([os.getpid()]) or 0.0)

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from stream import broker
-from stream.broker import Broker, BrokerError, PortTakenError, broker_for, cluster_id_at, free_ports
+from stream.broker import (
+    Broker,
+    BrokerError,
+    PortTakenError,
+    broker_for,
+    cluster_id_at,
+    free_ports,
+    new_cluster_id,
+)
 
 
 def parsed(properties: str) -> dict[str, str]:
@@ -174,3 +182,9 @@ def test_only_a_temporary_folder_is_cleared(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         broker._Node(["java"], tmp_path / name, is_scratch=name == "scratch").clear()
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_a_cluster_id_is_never_taken_for_an_option() -> None:
+    ids = {new_cluster_id() for _ in range(2000)}
+    assert len(ids) == 2000
+    assert not [each for each in ids if each.startswith("-")]
