@@ -157,7 +157,7 @@ def server_properties(data: Path, port: int, controller_port: int) -> str:
 
 
 def new_cluster_id() -> str:
-    """A random id as Kafka writes it: base64 of 16 bytes, not beginning with `-`, which would be an option."""
+    """A random id as Kafka writes it: base64 of 16 bytes, not beginning with `-` like an option."""
     while (made := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
         pass
     return made
