@@ -77,9 +77,6 @@ class RewardRules(Struct, frozen=True, dict=True):
         return max((rule.horizon_ms for rule in self.by_type.values()), default=0)
 
 
-DEFAULT_REWARD_RULES: Final = RewardRules()
-
-
 def attribute(profile: Profile, event: Event, rules: RewardRules) -> tuple[Reward, ...]:
     """Rewards that this event proves, in the order of its items; usually none or one.
 

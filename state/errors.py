@@ -5,7 +5,6 @@
     │   ├── InvalidEvent       write it to the dead letter topic and go on with the next event
     │   └── InvalidItem        count it and keep what is known of the item
     ├── Refused                this assignment is over: abort, drop what is in hand, wait for the next
-    ├── Retry                  try again after a pause; nothing was changed
     └── StopWorker             stop this worker loudly; an operator has to look
         ├── SetupError         settings, topics or broker do not fit; nothing was processed
         ├── TooManyDeadLetters so much input is invalid that the fault is probably ours
@@ -70,10 +69,6 @@ class InvalidItem(InvalidRecord):
 
 class Refused(FreshslateError):
     """The group has given our partitions to somebody else: a stale generation or a fenced producer."""
-
-
-class Retry(FreshslateError):
-    """Something outside is not ready yet, such as a broker that does not answer."""
 
 
 class StopWorker(FreshslateError):

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from state.attribution import (
     DAY_MS,
-    DEFAULT_REWARD_RULES,
     DEFAULT_RULES,
     HOUR_MS,
     MINUTE_MS,
@@ -21,7 +20,7 @@ from state.event import EVENT_TYPES, Event, EventItem
 from state.profile import MAX_OPEN_SLATES, NEW_PROFILE
 from state.slate import Slate, SlateItem, Trigger
 
-RULES = DEFAULT_REWARD_RULES
+RULES = RewardRules()
 T = 1_700_000_000_000
 
 
