@@ -5,8 +5,6 @@ Why pydantic-settings: docs/decisions/settings.md.
 """
 
 import os
-import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 
@@ -19,15 +17,14 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from state.event import EVENT_TYPES
 from stream.environment import PREFIX, ConfigError, env_name, problems, service_links, unknown_names
+from stream.misfits import misfits
 
-__all__ = ["ConfigError", "SettingRow", "Settings", "advice", "load_settings", "settings_table"]
+__all__ = ["ConfigError", "SettingRow", "Settings", "load_settings", "settings_table"]
 
 DAY: Final = 86_400
 FOR_EVER: Final = -1
 """A retention that never ends, as Kafka writes it."""
-TOPIC_NAME: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
 
 class SettingRow(NamedTuple):
@@ -187,6 +184,14 @@ class Settings(BaseSettings):
     epsilon: float = setting(
         0.05, "probability", "epsilon_greedy: how often a position is drawn at random.", ge=1e-6, le=1
     )
+    random_share: float = setting(
+        0.0,
+        "share",
+        "Share of users, by a hash of their key, whose slates are drawn uniformly from the same candidates: "
+        "the control that policy is measured against.",
+        ge=0,
+        le=1,
+    )
     session_gap_seconds: int = setting(
         1800, "s", "A session ends after so long without activity, in event time.", ge=1
     )
@@ -218,7 +223,20 @@ class Settings(BaseSettings):
     )
     snapshot_seconds: float = setting(60.0, "s", "Time between snapshots of the shared models.", gt=0)
     worker_port: int = setting(
-        0, "port", "Where a worker serves faust's status pages; 0: nowhere.", ge=0, le=65_535
+        6066,
+        "port",
+        "Where a worker serves /metrics, /healthz and /readyz; where it is taken, the next free one. 0: any.",
+        ge=0,
+        le=65_535,
+    )
+    worker_host: str = setting(
+        "127.0.0.1", "address", "What worker_port listens on; 0.0.0.0 is every network."
+    )
+    stall_seconds: float = setting(
+        60.0, "s", "A worker that has input waiting and commits nothing for so long is unhealthy.", gt=0
+    )
+    lag_poll_seconds: float = setting(
+        5.0, "s", "Time between two looks at how far the input topics reach.", gt=0
     )
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", "", "Least severe line to log.")
 
@@ -242,7 +260,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _fit_each_other(self) -> Self:
-        problems = list(_misfits(self))
+        problems = list(misfits(self))
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -298,60 +316,6 @@ class Settings(BaseSettings):
             self.profiles_topic,
             self.dlq_topic,
         )
-
-
-def _misfits(settings: Settings) -> Iterable[str]:
-    """What is wrong between settings that are each right, one line a problem."""
-    topics = settings.input_topics
-    if not topics:
-        yield env_name("inputs") + ": names no topic"
-    if len(set(topics)) < len(topics):
-        yield env_name("inputs") + ": names a topic twice"
-    for name in sorted(set(topics) & set(settings.own_topics)):
-        yield f"{env_name('inputs')}: {name!r} is a topic that Freshslate itself writes or follows"
-    for name in (*topics, *settings.own_topics):
-        if not TOPIC_NAME.fullmatch(name) or name in {".", ".."}:
-            yield (
-                f"{env_name('inputs')}, {env_name('topic_prefix')}: {name!r} cannot be a topic's name; Kafka "
-                "takes up to 249 letters, digits, '.', '_' and '-'"
-            )
-            break
-    unknown = [name for name in settings.slate_types if name not in EVENT_TYPES]
-    if unknown:
-        yield f"{env_name('slate_types')}: {unknown[0]!r} is not one of {', '.join(EVENT_TYPES)}"
-    if settings.heartbeat_seconds > settings.session_timeout_seconds / 3:
-        yield (
-            f"{env_name('heartbeat_seconds')}: {settings.heartbeat_seconds:g} must be at most a third of "
-            f"{env_name('session_timeout_seconds')} ({settings.session_timeout_seconds:g}), so that two lost "
-            "heartbeats do not cost a worker its partitions"
-        )
-    if settings.slate_size > settings.candidates:
-        yield (
-            f"{env_name('slate_size')}: {settings.slate_size} must be at most "
-            f"{env_name('candidates')} ({settings.candidates})"
-        )
-    if settings.min_insync is not None and settings.min_insync > settings.replication:
-        yield (
-            f"{env_name('min_insync')}: {settings.min_insync} must be at most "
-            f"{env_name('replication')} ({settings.replication}), or nothing could be written"
-        )
-
-
-def advice(settings: Settings) -> tuple[str, ...]:
-    """What works but is not wise, one line each; for the worker's log."""
-    lines = []
-    if settings.transaction_timeout_seconds >= settings.session_timeout_seconds:
-        lines.append(
-            f"{env_name('transaction_timeout_seconds')} ({settings.transaction_timeout_seconds:g}) should be "
-            f"below {env_name('session_timeout_seconds')} ({settings.session_timeout_seconds:g}): otherwise "
-            "the next owner of a frozen worker's partitions, and every read_committed reader, waits for its "
-            "open transaction"
-        )
-    if settings.replication == 2:
-        lines.append(
-            f"{env_name('replication')} 2 either loses data or stops when one broker fails; 3 does neither"
-        )
-    return tuple(lines)
 
 
 def load_settings(**overrides: object) -> Settings:

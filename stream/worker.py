@@ -24,8 +24,9 @@ from state.seeds import seed_of
 from state.session import SessionRules
 from state.step import StepRules
 from stream.app import AppInput
-from stream.config import DAY, Settings, advice
+from stream.config import DAY, Settings
 from stream.loop import Counts, Loop
+from stream.misfits import advice
 from stream.partitions import Partitions
 from stream.quiet import quieten
 from stream.replica import Replica

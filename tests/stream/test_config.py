@@ -6,7 +6,7 @@ import pytest
 from state.event import EventRules
 from state.policy.registry import make_policy
 from state.step import DEFAULT_SLATE_TYPES
-from stream.config import DAY, ConfigError, Settings, advice, load_settings, settings_table
+from stream.config import DAY, ConfigError, Settings, load_settings, settings_table
 from stream.environment import env_name
 
 
@@ -31,7 +31,6 @@ def test_nothing_set_gives_the_defaults() -> None:
     assert settings.inputs == ("events",)
     assert settings.partitions == 8
     assert settings.data_dir == Path(".freshslate")
-    assert advice(settings) == ()
 
 
 def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,58 +110,9 @@ def test_variables_of_kubernetes_services_are_not_ours(monkeypatch: pytest.Monke
     monkeypatch.setenv("FRESHSLATE_WORKER_SERVICE_HOST", "10.0.0.7")
     monkeypatch.setenv("FRESHSLATE_WORKER_SERVICE_PORT", "8080")
     monkeypatch.setenv("FRESHSLATE_WORKER_PORT", "tcp://10.0.0.7:8080")
-    assert load_settings().worker_port == 0
-    monkeypatch.setenv("FRESHSLATE_WORKER_PORT", "6066")
     assert load_settings().worker_port == 6066
-
-
-@pytest.mark.parametrize(
-    ("overrides", "told"),
-    [
-        ({"inputs": ()}, "FRESHSLATE_INPUTS: names no topic"),
-        ({"inputs": ("clicks", "clicks")}, "FRESHSLATE_INPUTS: names a topic twice"),
-        (
-            {"inputs": ("events", "slates")},
-            "FRESHSLATE_INPUTS: 'slates' is a topic that Freshslate itself writes or follows",
-        ),
-        (
-            {"topic_prefix": "shop/"},
-            "FRESHSLATE_INPUTS, FRESHSLATE_TOPIC_PREFIX: 'shop/events' cannot be a topic's name; Kafka takes "
-            "up to 249 letters, digits, '.', '_' and '-'",
-        ),
-        (
-            {"slate_types": ("click", "buy")},
-            "FRESHSLATE_SLATE_TYPES: 'buy' is not one of impression, view, click, add_to_cart, "
-            "remove_from_cart, purchase, refund, search, like, skip",
-        ),
-        (
-            {"heartbeat_seconds": 5},
-            "FRESHSLATE_HEARTBEAT_SECONDS: 5 must be at most a third of FRESHSLATE_SESSION_TIMEOUT_SECONDS "
-            "(8), so that two lost heartbeats do not cost a worker its partitions",
-        ),
-        (
-            {"slate_size": 20, "candidates": 10},
-            "FRESHSLATE_SLATE_SIZE: 20 must be at most FRESHSLATE_CANDIDATES (10)",
-        ),
-        (
-            {"min_insync": 2},
-            "FRESHSLATE_MIN_INSYNC: 2 must be at most FRESHSLATE_REPLICATION (1), "
-            "or nothing could be written",
-        ),
-    ],
-)
-def test_settings_that_do_not_fit_each_other_are_told(overrides: dict[str, object], told: str) -> None:
-    assert problems_of(**overrides) == (told,)
-
-
-def test_a_transaction_that_outlives_the_session_is_advised_against() -> None:
-    (line,) = advice(load_settings(transaction_timeout_seconds=8))
-    assert line.startswith("FRESHSLATE_TRANSACTION_TIMEOUT_SECONDS (8) should be below")
-
-
-def test_two_replicas_are_advised_against() -> None:
-    (line,) = advice(load_settings(replication=2))
-    assert line.startswith("FRESHSLATE_REPLICATION 2")
+    monkeypatch.setenv("FRESHSLATE_WORKER_PORT", "7000")
+    assert load_settings().worker_port == 7000
 
 
 def test_every_topic_carries_the_prefix() -> None:

@@ -1,0 +1,67 @@
+"""Settings that are each right and do not fit each other, and what works but is not wise."""
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from state.event import EVENT_TYPES
+from stream.environment import env_name
+
+if TYPE_CHECKING:
+    from stream.config import Settings
+
+TOPIC_NAME: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+
+
+def misfits(settings: "Settings") -> Iterable[str]:
+    """What is wrong between settings that are each right, one line a problem."""
+    topics = settings.input_topics
+    if not topics:
+        yield env_name("inputs") + ": names no topic"
+    if len(set(topics)) < len(topics):
+        yield env_name("inputs") + ": names a topic twice"
+    for name in sorted(set(topics) & set(settings.own_topics)):
+        yield f"{env_name('inputs')}: {name!r} is a topic that Freshslate itself writes or follows"
+    for name in (*topics, *settings.own_topics):
+        if not TOPIC_NAME.fullmatch(name) or name in {".", ".."}:
+            yield (
+                f"{env_name('inputs')}, {env_name('topic_prefix')}: {name!r} cannot be a topic's name; Kafka "
+                "takes up to 249 letters, digits, '.', '_' and '-'"
+            )
+            break
+    unknown = [name for name in settings.slate_types if name not in EVENT_TYPES]
+    if unknown:
+        yield f"{env_name('slate_types')}: {unknown[0]!r} is not one of {', '.join(EVENT_TYPES)}"
+    if settings.heartbeat_seconds > settings.session_timeout_seconds / 3:
+        yield (
+            f"{env_name('heartbeat_seconds')}: {settings.heartbeat_seconds:g} must be at most a third of "
+            f"{env_name('session_timeout_seconds')} ({settings.session_timeout_seconds:g}), so that two lost "
+            "heartbeats do not cost a worker its partitions"
+        )
+    if settings.slate_size > settings.candidates:
+        yield (
+            f"{env_name('slate_size')}: {settings.slate_size} must be at most "
+            f"{env_name('candidates')} ({settings.candidates})"
+        )
+    if settings.min_insync is not None and settings.min_insync > settings.replication:
+        yield (
+            f"{env_name('min_insync')}: {settings.min_insync} must be at most "
+            f"{env_name('replication')} ({settings.replication}), or nothing could be written"
+        )
+
+
+def advice(settings: "Settings") -> tuple[str, ...]:
+    """What works but is not wise, one line each; for the worker's log."""
+    lines = []
+    if settings.transaction_timeout_seconds >= settings.session_timeout_seconds:
+        lines.append(
+            f"{env_name('transaction_timeout_seconds')} ({settings.transaction_timeout_seconds:g}) should be "
+            f"below {env_name('session_timeout_seconds')} ({settings.session_timeout_seconds:g}): otherwise "
+            "the next owner of a frozen worker's partitions, and every read_committed reader, waits for its "
+            "open transaction"
+        )
+    if settings.replication == 2:
+        lines.append(
+            f"{env_name('replication')} 2 either loses data or stops when one broker fails; 3 does neither"
+        )
+    return tuple(lines)

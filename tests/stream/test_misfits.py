@@ -1,0 +1,68 @@
+import pytest
+
+from stream.config import ConfigError, load_settings
+from stream.misfits import advice
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in list(os.environ):
+        if name.upper().startswith("FRESHSLATE_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        ({"inputs": ()}, "FRESHSLATE_INPUTS: names no topic"),
+        ({"inputs": ("clicks", "clicks")}, "FRESHSLATE_INPUTS: names a topic twice"),
+        (
+            {"inputs": ("events", "slates")},
+            "FRESHSLATE_INPUTS: 'slates' is a topic that Freshslate itself writes or follows",
+        ),
+        (
+            {"topic_prefix": "shop/"},
+            "FRESHSLATE_INPUTS, FRESHSLATE_TOPIC_PREFIX: 'shop/events' cannot be a topic's name; Kafka takes "
+            "up to 249 letters, digits, '.', '_' and '-'",
+        ),
+        (
+            {"slate_types": ("click", "buy")},
+            "FRESHSLATE_SLATE_TYPES: 'buy' is not one of impression, view, click, add_to_cart, "
+            "remove_from_cart, purchase, refund, search, like, skip",
+        ),
+        (
+            {"heartbeat_seconds": 5},
+            "FRESHSLATE_HEARTBEAT_SECONDS: 5 must be at most a third of FRESHSLATE_SESSION_TIMEOUT_SECONDS "
+            "(8), so that two lost heartbeats do not cost a worker its partitions",
+        ),
+        (
+            {"slate_size": 20, "candidates": 10},
+            "FRESHSLATE_SLATE_SIZE: 20 must be at most FRESHSLATE_CANDIDATES (10)",
+        ),
+        (
+            {"min_insync": 2},
+            "FRESHSLATE_MIN_INSYNC: 2 must be at most FRESHSLATE_REPLICATION (1), "
+            "or nothing could be written",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_each_other_are_told(overrides: dict[str, object], told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(**overrides)
+    assert caught.value.problems == (told,)
+
+
+def test_the_defaults_need_no_advice() -> None:
+    assert advice(load_settings()) == ()
+
+
+def test_a_transaction_that_outlives_the_session_is_advised_against() -> None:
+    (line,) = advice(load_settings(transaction_timeout_seconds=8))
+    assert line.startswith("FRESHSLATE_TRANSACTION_TIMEOUT_SECONDS (8) should be below")
+
+
+def test_two_replicas_are_advised_against() -> None:
+    (line,) = advice(load_settings(replication=2))
+    assert line.startswith("FRESHSLATE_REPLICATION 2")
