@@ -22,13 +22,13 @@ import stream.work
 from benchmarks.inputs import Input, deltas_of
 from state.event import Event
 from state.models import Models
-from state.policy.base import Policy
+from state.policy.shares import Shares
 from state.recommend import Recommender, RecommendRules
 from stream.codecs import decode_delta, encode_event
 from stream.config import Settings
 from stream.store import Memory, PartitionStore
 from stream.work import Engine, Result, work
-from stream.worker import event_rules, model_config, policy, step_rules, warm
+from stream.worker import event_rules, model_config, shares, step_rules, warm
 
 TOPIC: Final = "events"
 RUN: Final = 125
@@ -51,7 +51,7 @@ STAGES: Final[Mapping[str, Sequence[tuple[Any, str]]]] = {
     "decode delta": (),
     "learn": ((Models, "learn"),),
 }
-"""What to time, by stage; the policy and the delta's decoder are given by name below."""
+"""What to time, by stage; the policies and the delta's decoder are given by name below."""
 
 
 class Stages(Struct):
@@ -93,11 +93,11 @@ class Stopwatch:
         return run
 
     @contextmanager
-    def everywhere(self, chooser: Policy) -> Iterator[None]:
+    def everywhere(self, shares: Shares) -> Iterator[None]:
         """Time every stage while the context lasts."""
         with ExitStack() as stack:
             targets = [(stage, owner, name) for stage, places in STAGES.items() for owner, name in places]
-            targets.append(("choose", type(chooser), "choose"))
+            targets += [("choose", kind, "choose") for kind in set(map(type, shares.policies))]
             for stage, owner, name in targets:
                 stack.enter_context(patch.object(owner, name, self.timed(stage, getattr(owner, name))))
             yield
@@ -117,7 +117,7 @@ def measure(given: Input) -> Stages:
         bench.run(records(first, start))
         total = time.perf_counter() - started
         watch = Stopwatch()
-        with watch.everywhere(bench.policy):
+        with watch.everywhere(bench.shares):
             bench.decode_delta = watch.timed("decode delta", decode_delta)
             started = time.perf_counter()
             bench.run(records(second, start + len(first)))
@@ -140,11 +140,11 @@ class Bench:
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.models = Models(model_config(settings))
-        self.policy = policy(settings)
+        self.shares = shares(settings)
         self.engine = Engine(
             decide=Recommender(
                 self.models,
-                self.policy,
+                self.shares,
                 RecommendRules(
                     slots=settings.slate_size,
                     candidates=settings.candidates,

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from state.event import Inbound
 from state.models import Models
-from state.policy.base import Policy
+from state.policy.shares import Shares
 from state.profile import Profile
 from state.retrieval.arrays import Ints
 from state.retrieval.blend import SOURCES, Candidates, Query, retrieve
@@ -32,11 +32,17 @@ class RecommendRules(Struct, frozen=True):
 
 
 class Recommender:
-    """Decides slates from the shared models; calling one is `state.step.Decide`."""
+    """Decides slates from the shared models; calling one is `state.step.Decide`.
 
-    def __init__(self, models: Models, policy: Policy, rules: RecommendRules) -> None:
+    Args:
+        models: Where candidates come from, for every user the same.
+        shares: Which policy draws whose slates.
+        rules: What a slate is made of.
+    """
+
+    def __init__(self, models: Models, shares: Shares, rules: RecommendRules) -> None:
         self._models = models
-        self._policy = policy
+        self._shares = shares
         self._rules = rules
 
     def __call__(self, profile: Profile, inbound: Inbound) -> Slate:
@@ -45,7 +51,8 @@ class Recommender:
         rules = self._rules
         found = retrieve(self._models, self._query(profile, origin.time))
         seed = seed_of(origin.topic, origin.partition, origin.offset)
-        choice = self._policy.choose(found.scores, rules.slots, seed)
+        policy = self._shares.policy_of(event.key)
+        choice = policy.choose(found.scores, rules.slots, seed)
         propensities = choice.propensities.tolist()
         ids = self._models.item_ids
         names = [ids[item] for item in found.items.tolist()]
@@ -56,8 +63,8 @@ class Recommender:
             scenario=event.scenario,
             time=origin.time,
             trigger=Trigger(event.event_id, event.time, origin.topic, origin.partition, origin.offset),
-            policy=self._policy.name,
-            policy_version=self._policy.version,
+            policy=policy.name,
+            policy_version=policy.version,
             seed=seed,
             candidates=len(names),
             candidates_hash=candidates_hash(names),

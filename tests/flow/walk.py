@@ -9,7 +9,7 @@ from state.recommend import Recommender, RecommendRules
 from stream.codecs import decode_delta, decode_profile, decode_reward, decode_slate
 from stream.config import Settings
 from stream.work import Engine, work
-from stream.worker import event_rules, model_config, policy, step_rules
+from stream.worker import event_rules, model_config, shares, step_rules
 from tests.stream.records import DictStore, record, shop_events
 
 
@@ -27,7 +27,7 @@ class Walk:
         self.learning = learning
         rules = RecommendRules(slots=settings.slate_size, candidates=settings.candidates)
         self.engine = Engine(
-            decide=Recommender(self.models, policy(settings), rules),
+            decide=Recommender(self.models, shares(settings), rules),
             events=event_rules(settings),
             step=step_rules(settings),
             writer="walk",

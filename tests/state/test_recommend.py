@@ -8,7 +8,9 @@ from state.catalogue import CatalogueItem
 from state.event import Event, EventItem, Inbound, Origin
 from state.models import Models
 from state.policy.epsilon_greedy import EpsilonGreedy
+from state.policy.shares import Shares
 from state.policy.softmax import Softmax
+from state.policy.uniform import Uniform
 from state.profile import NEW_PROFILE
 from state.recommend import Recommender, RecommendRules, candidates_hash
 from state.retrieval.blend import SOURCES, Query, retrieve
@@ -52,8 +54,12 @@ def shop():
     return models
 
 
+def everyone(policy):
+    return Shares([(policy, 1.0)], "test")
+
+
 def slate_of(models, *inbounds, rules=RULES, policy=None):
-    decide = Recommender(models, policy or Softmax(), rules)
+    decide = Recommender(models, everyone(policy or Softmax()), rules)
     return decide(after(*inbounds), inbounds[-1])
 
 
@@ -73,7 +79,7 @@ def test_a_slate_says_whom_it_answers_and_why(shop):
 def test_the_time_of_a_slate_is_the_logs_not_the_events(shop):
     event, origin = inbound(time=T)
     late = Inbound(event, origin._replace(time=T + 90_000))
-    slate = Recommender(shop, Softmax(), RULES)(after(late), late)
+    slate = Recommender(shop, everyone(Softmax()), RULES)(after(late), late)
     assert (slate.time, slate.trigger.time) == (T + 90_000, T)
 
 
@@ -151,6 +157,29 @@ def test_the_policy_decides_how_the_candidates_are_drawn(shop):
     assert slate.policy == "epsilon_greedy"
 
 
+def test_a_users_slates_are_drawn_by_the_policy_of_their_share(shop):
+    shares = Shares([(Softmax(), 0.5), (Uniform(), 0.5)], "test")
+    decide = Recommender(shop, shares, RULES)
+    seen = set()
+    for user, offset in ((f"u{n % 20}", n) for n in range(60)):
+        asked = inbound(user_id=user, offset=offset)
+        slate = decide(after(asked), asked)
+        policy = shares.policy_of(asked.event.key)
+        assert (slate.policy, slate.policy_version) == (policy.name, policy.version)
+        if policy.name == "random":
+            wanted = [np.float32(1 / (slate.candidates - depth)) for depth in range(5)]
+            assert [item.propensity for item in slate.items] == wanted
+        seen.add(slate.policy)
+    assert seen == {"softmax", "random"}
+
+
+def test_users_of_the_same_id_in_two_tenants_have_shares_of_their_own(shop):
+    shares = Shares([(Softmax(), 0.5), (Uniform(), 0.5)], "test")
+    decide = Recommender(shop, shares, RULES)
+    asked = [inbound(user_id="ann", tenant=tenant) for tenant in ("a", "b", "c", "d", "e", "f", "g", "h")]
+    assert {decide(after(each), each).policy for each in asked} == {"softmax", "random"}
+
+
 def test_the_item_one_looks_at_is_not_recommended(shop):
     everything = RecommendRules(slots=100, candidates=100)
     assert "i1" not in item_ids(slate_of(shop, inbound(), rules=everything))
@@ -203,7 +232,7 @@ def test_a_shop_that_nobody_has_visited_gets_an_empty_slate():
 
 
 def test_a_brand_new_user_is_shown_what_is_popular(shop):
-    slate = Recommender(shop, Softmax(), RULES)(NEW_PROFILE, inbound((), "search"))
+    slate = Recommender(shop, everyone(Softmax()), RULES)(NEW_PROFILE, inbound((), "search"))
     assert len(slate.items) == 5
     assert all({source.name for source in item.sources} == {"popularity"} for item in slate.items)
 
@@ -248,7 +277,8 @@ def test_fewer_candidates_than_slots_give_a_shorter_slate():
 def test_a_slate_too_improbable_for_a_double_has_no_propensity_of_its_own():
     models = Models(ModelConfig(popularity_pool=512))
     models.learn([make_delta([(f"i{n}", 1 + n // 3, T + n, 2) for n in range(900)])])
-    decide = Recommender(models, EpsilonGreedy(epsilon=1.0), RecommendRules(slots=200, candidates=900))
+    rules = RecommendRules(slots=200, candidates=900)
+    decide = Recommender(models, everyone(EpsilonGreedy(epsilon=1.0)), rules)
     event = inbound((), "search")
     slate = decide(after(event), event)
     assert math.prod(item.propensity for item in slate.items) == 0.0

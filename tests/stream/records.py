@@ -7,6 +7,7 @@ from aiokafka.structs import ConsumerRecord
 
 from state.event import EventRules
 from state.models import Models
+from state.policy.shares import Shares
 from state.policy.softmax import Softmax
 from state.recommend import Recommender, RecommendRules
 from state.step import StepRules
@@ -77,7 +78,7 @@ def engine(models=None, *, slots=5, candidates=20, writer=WRITER, events=None):
     """An engine over these models; it only reads them."""
     rules = RecommendRules(slots=slots, candidates=candidates)
     return Engine(
-        decide=Recommender(models or Models(), Softmax(), rules),
+        decide=Recommender(models or Models(), Shares([(Softmax(), 1.0)], "test"), rules),
         events=events or EventRules(),
         step=StepRules(),
         writer=writer,

@@ -14,6 +14,7 @@ import pytest
 from state.policy.epsilon_greedy import EpsilonGreedy
 from state.policy.registry import POLICY_NAMES
 from state.policy.softmax import Softmax
+from state.policy.uniform import Uniform
 from state.seeds import seed_of
 
 POLICIES = [
@@ -22,6 +23,7 @@ POLICIES = [
     Softmax(),
     Softmax(temperature=0.0125),
     Softmax(temperature=2.0),
+    Uniform(),
 ]
 SHAPES = {
     "falling": (0.9 ** np.arange(60)).tolist(),
@@ -99,7 +101,7 @@ def test_the_same_seed_draws_the_same_slate(policy, scores):
     assert first.propensities.tobytes() == second.propensities.tobytes()
 
 
-@pytest.mark.parametrize("policy", [EpsilonGreedy(epsilon=0.4), Softmax()], ids=named)
+@pytest.mark.parametrize("policy", [EpsilonGreedy(epsilon=0.4), Softmax(), Uniform()], ids=named)
 def test_other_seeds_draw_other_slates(policy):
     scores = np.array(SHAPES["falling"])
     drawn = {tuple(policy.choose(scores, 10, seed).indices.tolist()) for seed in seeds(100)}

@@ -6,7 +6,7 @@ from state.policy.softmax import Softmax
 
 
 def test_each_name_builds_the_policy_of_that_name():
-    assert set(POLICY_NAMES) == {"epsilon_greedy", "softmax"}
+    assert set(POLICY_NAMES) == {"epsilon_greedy", "softmax", "random"}
     for name in POLICY_NAMES:
         assert make_policy(name, epsilon=0.1, temperature=0.2).name == name
 
@@ -20,7 +20,9 @@ def test_a_policy_gets_its_own_parameter():
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(ValueError, match=r"unknown policy 'thompson'; known: epsilon_greedy, softmax"):
+    with pytest.raises(
+        ValueError, match=r"unknown policy 'thompson'; known: epsilon_greedy, softmax, random"
+    ):
         make_policy("thompson", epsilon=0.1, temperature=0.2)
 
 
