@@ -14,6 +14,7 @@ import asyncio
 import bisect
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -23,6 +24,8 @@ from msgspec import Struct
 
 from state.errors import Refused
 from stream.config import Settings
+from stream.measures import Cycle, measure
+from stream.metrics import ENDED, REBALANCES, RESTORE_SECONDS, RESTORED, Metrics
 from stream.partitions import Partitions
 from stream.transaction import Publisher, Written
 from stream.transport import Chunk, Membership
@@ -30,8 +33,12 @@ from stream.work import Engine, Record, Result, work
 
 log = logging.getLogger(__name__)
 
+CONNECT_SECONDS = 15.0
+"""How long a connection may take, an open transaction's timeout included."""
 RETRY_SECONDS = 0.5
 """Pause before the broker is tried again."""
+clock = time.perf_counter
+"""What takes how long. The event loop's own clock, uvloop's, ticks in milliseconds."""
 
 
 class Delivery(NamedTuple):
@@ -39,6 +46,8 @@ class Delivery(NamedTuple):
 
     chunk: Chunk
     ack: Callable[[], Any]
+    since: float = 0.0
+    """When it was handed over, by `clock`; the loop fills it in."""
 
 
 class Input(Protocol):
@@ -67,22 +76,6 @@ class Pace(Struct, frozen=True):
     step_seconds: float
 
 
-class Counts(Struct):
-    """What the loop has done since it started."""
-
-    cycles: int = 0
-    events: int = 0
-    duplicates: int = 0
-    slates: int = 0
-    rewards: int = 0
-    dead_letters: int = 0
-    gaps: int = 0
-    refused: int = 0
-    step_seconds: float = 0.0
-    commit_seconds: float = 0.0
-    apply_seconds: float = 0.0
-
-
 class _Accepted(NamedTuple):
     runs: dict[int, dict[str, Sequence[Record]]]
     """By partition, by topic."""
@@ -100,12 +93,14 @@ class Loop:
         publisher: Publisher,
         engine: Engine,
         settings: Settings,
+        metrics: Metrics,
     ) -> None:
         self._source = source
         self._partitions = partitions
         self._publisher = publisher
         self._engine = engine
         self._settings = settings
+        self._metrics = metrics
         self._pace = Pace(settings.cycle_max_events, settings.cycle_min_seconds, settings.cycle_step_seconds)
         self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue(settings.queue_chunks)
         self._lock = asyncio.Lock()
@@ -113,19 +108,29 @@ class Loop:
         self._assigned: frozenset[int] = frozenset()
         self._connected = False
         self._seconds_per_event = 0.0
-        self.counts = Counts()
+
+    @property
+    def assignment(self) -> frozenset[int]:
+        """Partitions that the group gave us."""
+        return self._assigned
+
+    @property
+    def waiting(self) -> int:
+        """Chunks that wait for the next cycle."""
+        return self._queue.qsize()
 
     # What the consumer tells us ------------------------------------------------------------------
 
     async def put(self, delivery: Delivery) -> None:
         """Hand over a chunk; waits while the queue is full, which holds back the consumer."""
-        await self._queue.put(delivery)
+        await self._queue.put(delivery._replace(since=clock()))
 
     async def assigned(self, partitions: Collection[int], membership: Membership) -> None:
         """Begin an assignment."""
         async with self._lock:
             self._assigned = frozenset(partitions)
             self._membership = membership
+            self._metrics.add(REBALANCES, 1)
             self._wake()
 
     async def revoked(self) -> None:
@@ -148,7 +153,6 @@ class Loop:
         Raises:
             StopWorker: an operator has to look; nothing of the failed cycle was committed.
         """
-        clock = asyncio.get_running_loop().time
         while True:
             deliveries = await self._gather()
             started = clock()
@@ -180,11 +184,11 @@ class Loop:
         current = [d for d in deliveries if d.chunk.generation == membership.generation]
         try:
             await self._connect()
-            await self._partitions.open(self._assigned - self._partitions.opened, self._engine.writer)
+            await self._open()
             accepted = await self._accept(current)
             if accepted.runs:
-                await self._process(accepted.runs, membership)
-        except (Refused, KafkaError) as error:
+                await self._process(accepted.runs, membership, [delivery.since for delivery in current])
+        except (Refused, KafkaError, TimeoutError) as error:
             await self._end_assignment(error)
             return
         for ack in accepted.acks:
@@ -192,15 +196,27 @@ class Loop:
 
     async def _connect(self) -> None:
         if not self._connected:
-            await self._publisher.start()
+            # The library asks without end while the broker cannot end our former transaction; the lock is
+            # held meanwhile, so nobody could stop the worker.
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._publisher.start()
             self._connected = True
+
+    async def _open(self) -> None:
+        """Restore what was assigned and is not open yet."""
+        missing = self._assigned - self._partitions.opened
+        if missing:
+            started = clock()
+            count = await self._partitions.open(missing, self._engine.writer)
+            self._metrics.add(RESTORED, count)
+            self._metrics.observe(RESTORE_SECONDS, [clock() - started])
 
     async def _accept(self, deliveries: Sequence[Delivery]) -> _Accepted:
         """Take the records that continue what was applied; seek back where some are missing (rule 2)."""
         runs: dict[int, dict[str, Sequence[Record]]] = {}
         acks: list[Callable[[], Any]] = []
         gaps: dict[tuple[str, int], int] = {}
-        for chunk, ack in deliveries:
+        for chunk, ack, _ in deliveries:
             place = (chunk.topic, chunk.partition)
             if place in gaps:
                 continue
@@ -224,17 +240,18 @@ class Loop:
         log.warning(
             "%s-%d: records from %d on got lost on the way; reading again", topic, partition, expected
         )
-        self.counts.gaps += 1
         await self._source.seek(topic, partition, max(expected, self._partitions.expected(topic, partition)))
 
     async def _process(
-        self, runs: Mapping[int, Mapping[str, Sequence[Record]]], membership: Membership
+        self,
+        runs: Mapping[int, Mapping[str, Sequence[Record]]],
+        membership: Membership,
+        since: Sequence[float],
     ) -> None:
         """Step, commit, apply."""
-        clock = asyncio.get_running_loop().time
         started = clock()
         results = {
-            partition: work(partition, by_topic, self._partitions.store(partition), self._engine)
+            partition: work(partition, by_topic, self._partitions.store(partition), self._engine, clock=clock)
             for partition, by_topic in runs.items()
         }
         for partition, result in results.items():
@@ -247,10 +264,20 @@ class Loop:
         }
         outputs, changelogs = self._written(results)
         last = await self._publisher.publish(outputs, changelogs, offsets, membership)
-        committed = clock()
+        committed, committed_at = clock(), self._metrics.now()
         for (partition, result), offset in zip(results.items(), last, strict=True):
             self._partitions.store(partition).apply(result.changelog, result.markers, offset + 1)
-        self._count(results.values(), started, stepped, committed, clock())
+        cycle = Cycle(
+            results=list(results.values()),
+            queued=[started - each for each in since],
+            step=stepped - started,
+            commit=committed - stepped,
+            apply=clock() - committed,
+            phases=self._publisher.took,
+            committed_at=committed_at,
+        )
+        self._learn_pace(cycle)
+        measure(self._metrics, cycle)
 
     def _written(self, results: Mapping[int, Result]) -> tuple[list[Written], list[Written]]:
         """Rows by topic and partition: outputs, and one changelog entry per partition of state."""
@@ -270,22 +297,8 @@ class Loop:
                     outputs.append(Written(topic, partition, answer))
         return outputs, changelogs
 
-    def _count(self, results: Collection[Result], *times: float) -> None:
-        started, stepped, committed, applied = times
-        counts = self.counts
-        counts.cycles += 1
-        records = 0
-        for result in results:
-            counts.events += result.events
-            counts.duplicates += result.duplicates
-            counts.slates += len(result.slates)
-            counts.rewards += len(result.rewards)
-            counts.dead_letters += len(result.dead_letters)
-            records += result.events + len(result.dead_letters)
-        counts.step_seconds += stepped - started
-        counts.commit_seconds += committed - stepped
-        counts.apply_seconds += applied - committed
-        latest = (stepped - started) / max(1, records)
+    def _learn_pace(self, cycle: Cycle) -> None:
+        latest = cycle.step / max(1, cycle.records)
         self._seconds_per_event = (
             latest if not self._seconds_per_event else (0.9 * self._seconds_per_event + 0.1 * latest)
         )
@@ -300,7 +313,7 @@ class Loop:
         is still a member, and asks.
         """
         log.warning("assignment ended: %s: %s", type(error).__name__, error)
-        self.counts.refused += 1
+        self._metrics.add(ENDED, 1, type(error).__name__)
         self._give_up()
         self._connected = False
         with contextlib.suppress(KafkaError, TimeoutError):

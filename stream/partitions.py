@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from aiokafka import TopicPartition
@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 from state.errors import Refused, StopWorker
 from stream.config import Settings
 from stream.dead_letter import DeadLetterLimit, DeadLetterPolicy
-from stream.store import Changelog, Memory, PartitionStore
+from stream.store import Changelog, Memory, PartitionStore, Usage
 from stream.transaction import end_transaction_of
 from stream.work import Result
 
@@ -38,6 +38,8 @@ class Partitions:
         self._changelog = Changelog(settings.broker, settings.profiles_topic)
         self._started = False
         self._stores: dict[int, PartitionStore] = {}
+        self._restoring: tuple[Mapping[int, PartitionStore], Mapping[int, int]] | None = None
+        """Stores, and where their changelogs end."""
         self._first: dict[tuple[str, int], int] = {}
         self._dead_letters = DeadLetterPolicy(
             window=settings.dead_letter_window, share=settings.dead_letter_share
@@ -49,6 +51,14 @@ class Partitions:
         """Partitions that are open."""
         return frozenset(self._stores)
 
+    @property
+    def restore_left(self) -> int | None:
+        """Changelog offsets still to read by the restore that is running; None while there is none."""
+        if self._restoring is None:
+            return None
+        stores, ends = self._restoring
+        return sum(max(0, ends[p] - store.position) for p, store in stores.items())
+
     def store(self, partition: int) -> PartitionStore:
         """The open store of a partition."""
         return self._stores[partition]
@@ -57,39 +67,46 @@ class Partitions:
         """Offset of the input record that comes next."""
         return max(self._stores[partition].applied(topic) + 1, self._first[topic, partition])
 
-    async def open(self, partitions: Collection[int], writer: str) -> None:
+    async def open(self, partitions: Collection[int], writer: str) -> int:
         """Open and restore partitions.
 
         Args:
             partitions: not yet open.
             writer: our own transactional id.
 
+        Returns:
+            How many changelog records were read.
+
         Raises:
             Refused: another worker is writing to one of them, so this assignment is over.
             StopWorker: the input log does not contain what comes next.
         """
         if not partitions:
-            return
+            return 0
         if not self._started:
             await self._changelog.start()
             self._started = True
         await self._settle(sorted(partitions), writer)
         ends = await self._changelog.ends(partitions)
         stores: dict[int, PartitionStore] = {}
+        self._restoring = stores, ends
         try:
             for p in partitions:
                 path = self._folder / f"p{p}"
                 stores[p] = PartitionStore.opened(path, self._memory, changelog_end=ends[p])
             count = await self._changelog.restore(stores)
+            for store in stores.values():
+                store.restored(self._settings.input_topics)
+            await self._check_inputs(stores)
         except BaseException:
             for store in stores.values():
                 store.close()
             raise
-        for store in stores.values():
-            store.restored(self._settings.input_topics)
+        finally:
+            self._restoring = None
         self._stores.update(stores)
-        await self._check_inputs(partitions)
         log.info("opened partitions %s, restored %d changelog records", sorted(partitions), count)
+        return count
 
     async def _settle(self, partitions: Sequence[int], writer: str) -> None:
         """Wait until no transaction of a former owner is open; end it where its writer is dead.
@@ -113,10 +130,10 @@ class Partitions:
                 message = f"partitions {sorted(still)} are being written by another worker"
                 raise Refused(message)
 
-    async def _check_inputs(self, partitions: Collection[int]) -> None:
-        tps = [TopicPartition(topic, p) for topic in self._settings.input_topics for p in partitions]
+    async def _check_inputs(self, stores: Mapping[int, PartitionStore]) -> None:
+        tps = [TopicPartition(topic, p) for topic in self._settings.input_topics for p in stores]
         for tp, (first, end) in (await self._changelog.bounds(tps)).items():
-            expected = self._stores[tp.partition].applied(tp.topic) + 1
+            expected = stores[tp.partition].applied(tp.topic) + 1
             if expected > end:
                 message = (
                     f"{tp.topic}-{tp.partition} ends at offset {end}, but offset {expected} was expected "
@@ -162,6 +179,16 @@ class Partitions:
             if limit is None:
                 limit = self._limits[topic, partition] = DeadLetterLimit(self._dead_letters, topic, partition)
             limit.record(bytes(flags), last=result.last_error)
+
+    def usage(self) -> Usage:
+        """What RocksDB holds for all open partitions together."""
+        used = [store.usage() for store in self._stores.values()]
+        return Usage(
+            sum(each.sst_files for each in used),
+            sum(each.memtables for each in used),
+            # One cache for all of them, of which each reports the whole.
+            max((each.block_cache for each in used), default=0),
+        )
 
     def close(self) -> None:
         """Close all stores."""

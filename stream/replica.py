@@ -61,6 +61,8 @@ class Replica:
         """Set once everything that was in the topics at the start has been folded."""
         self.skipped_items = 0
         """Catalogue records that could not be read."""
+        self.folded = dict.fromkeys(self._topics, 0)
+        """Records read since the start, by topic."""
         self._settings: dict[str, Any] = {
             "bootstrap_servers": bootstrap_servers,
             "isolation_level": "read_committed",
@@ -69,18 +71,34 @@ class Replica:
             "max_partition_fetch_bytes": 4 << 20,
         }
         self._consumer: AIOKafkaConsumer = None
+        self._ends: dict[TopicPartition, int] = {}
+        """Where the topics ended when they began to be followed."""
 
     @property
     def offsets(self) -> Mapping[TopicPartition, int]:
         """Next offset to fold, by partition."""
         return self._offsets
 
+    def lag(self) -> dict[str, int]:
+        """By topic, the offsets between what is folded and what is known to be committed.
+
+        Known as of the latest fetch, before the first as of the start. A transaction's control record counts
+        as one until it is passed. Empty while nothing is followed.
+        """
+        behind: dict[str, int] = {}
+        for tp, first_end in self._ends.items():
+            end = self._consumer.last_stable_offset(tp) or first_end
+            # The consumer's `position` is this, but may wait, and nothing may wait in a scrape.
+            passed = self._consumer._subscription.subscription.assignment.state_value(tp)._position or 0
+            behind[tp.topic] = behind.get(tp.topic, 0) + max(0, end - passed)
+        return behind
+
     async def run(self) -> None:
         """Follow the topics for ever."""
         self._consumer = AIOKafkaConsumer(**self._settings)
         await self._consumer.start()
         try:
-            waiting = await self._assign()
+            waiting = self._ends = await self._assign()
             next_snapshot = self._now() + self._snapshot_seconds
             while True:
                 await self._poll()
@@ -93,6 +111,7 @@ class Replica:
                     await self.save()
                     next_snapshot = self._now() + self._snapshot_seconds
         finally:
+            self._ends = {}
             await self._consumer.stop()
 
     async def save(self) -> None:
@@ -143,6 +162,9 @@ class Replica:
             else:
                 self._fold_items(records)
             self._offsets[tp] = records[-1].offset + 1
+            self.folded[tp.topic] += len(records)
+        # What was fetched ahead is handed over without waiting: slates have their turn here.
+        await asyncio.sleep(0)
 
     def _fold_items(self, records: Sequence[Any]) -> None:
         for record in records:

@@ -8,7 +8,7 @@ import asyncio
 import shutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch
@@ -19,6 +19,13 @@ MARKER: Final = b"\x00applied\x00"
 """Key prefix, before the topic's name: which records of an input topic the state contains."""
 _POSITION: Final = b"\x00changelog"
 """Key, local only: the changelog offset after the last record this copy contains."""
+
+_USAGE: Final = (
+    "rocksdb.total-sst-files-size",
+    "rocksdb.cur-size-all-mem-tables",
+    "rocksdb.block-cache-usage",
+)
+"""RocksDB's names of the fields of `Usage`."""
 
 _RESTORE_RECORDS: Final = 20_000
 _POLL_MS: Final = 200
@@ -53,6 +60,15 @@ class Memory:
         options.set_compression_type(DBCompressionType.lz4())
         options.set_max_open_files(64)
         return options
+
+
+class Usage(NamedTuple):
+    """What RocksDB holds, bytes."""
+
+    sst_files: int
+    """On disk."""
+    memtables: int
+    block_cache: int
 
 
 class PartitionStore:
@@ -120,6 +136,10 @@ class PartitionStore:
         for key, value in self._db.items():
             if not key.startswith(b"\x00"):
                 yield key, value
+
+    def usage(self) -> Usage:
+        """How much it holds; the block cache is shared, and reported whole."""
+        return Usage(*(int(self._db.property_int_value(name) or 0) for name in _USAGE))
 
     def close(self) -> None:
         """Close the database; a second call does nothing."""

@@ -4,7 +4,7 @@ Nothing here waits: no broker, no clock. The loop (`stream/loop.py`) brings reco
 """
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -13,7 +13,7 @@ from aiokafka.structs import ConsumerRecord
 from state.errors import InvalidEvent
 from state.event import EventRules, Inbound, Origin, state_key
 from state.slate import Reward, Slate, Span
-from state.step import Decide, StepRules, delta_of, step
+from state.step import Decide, Outcome, StepRules, delta_of, step
 from stream.codecs import (
     Marker,
     decode_event,
@@ -52,8 +52,17 @@ class Engine(NamedTuple):
     """Version of this software, for dead letters."""
 
 
+class Laps(NamedTuple):
+    """Seconds that the parts of the work took, in their order; all 0 without a clock."""
+
+    decode: float
+    read: float
+    decide: float
+    encode: float
+
+
 class Result(NamedTuple):
-    """Rows for every topic, ready to be written."""
+    """Rows for every topic, ready to be written, and what they came from."""
 
     changelog: Sequence[tuple[bytes, bytes]]
     markers: dict[str, Marker]
@@ -61,15 +70,36 @@ class Result(NamedTuple):
     rewards: Sequence[Row]
     deltas: Sequence[Row]
     dead_letters: Sequence[Row]
-    events: int
-    duplicates: int
+    inbounds: Sequence[Inbound]
+    """The records that were events, duplicates among them."""
+    outcome: Outcome
     invalid: Mapping[str, bytes | bytearray]
     """By input topic: one byte per record in offset order, 1 for a dead letter."""
+    rejected: Sequence[tuple[str, str]]
+    """Input topic and reason of each dead letter."""
+    laps: Laps
     last_error: InvalidEvent | None
     """Of the last dead letter."""
 
+    @property
+    def events(self) -> int:
+        """How many records were events."""
+        return len(self.inbounds)
 
-def work(partition: int, runs: Mapping[str, Sequence[Record]], profiles: Profiles, engine: Engine) -> Result:
+    @property
+    def duplicates(self) -> int:
+        """How many of them had been processed before."""
+        return self.outcome.duplicates
+
+
+def work(
+    partition: int,
+    runs: Mapping[str, Sequence[Record]],
+    profiles: Profiles,
+    engine: Engine,
+    *,
+    clock: Callable[[], float] = float,
+) -> Result:
     """Process what one cycle has for one partition.
 
     Args:
@@ -77,13 +107,18 @@ def work(partition: int, runs: Mapping[str, Sequence[Record]], profiles: Profile
         runs: records by input topic, each in offset order, none empty, all beyond the markers.
         profiles: the partition's state.
         engine: what decides.
+        clock: seconds, of any origin, for `Result.laps` alone; one that stands still by default.
     """
+    started = clock()
     decoded = _decode(_in_log_order(list(runs.values())), engine)
+    decoded_at = clock()
     inbounds = decoded.inbounds
     keys = list({inbound.event.key for inbound in inbounds})
     found = profiles.get([key.encode() for key in keys])
     known = {key: decode_profile(value) for key, value in zip(keys, found, strict=True) if value is not None}
+    read_at = clock()
     outcome = step(inbounds, known, engine.decide, engine.step)
+    decided_at = clock()
     markers = {topic: Marker(run[-1].offset, engine.writer) for topic, run in runs.items()}
     changelog = [(key.encode(), encode_profile(profile)) for key, profile in outcome.profiles.items()]
     changelog += [(MARKER + topic.encode(), encode_marker(*marker)) for topic, marker in markers.items()]
@@ -91,16 +126,21 @@ def work(partition: int, runs: Mapping[str, Sequence[Record]], profiles: Profile
     delta = delta_of(
         outcome, spans, partition=partition, events=len(inbounds), dead_letters=len(decoded.dead_letters)
     )
+    slates = [(_key(slate), encode_slate(slate), NO_HEADERS) for slate in outcome.slates]
+    rewards = [(_key(reward), encode_reward(reward), NO_HEADERS) for reward in outcome.rewards]
+    deltas = [(b"%d" % partition, encode_delta(delta), NO_HEADERS)]
     return Result(
         changelog=changelog,
         markers=markers,
-        slates=[(_key(slate), encode_slate(slate), NO_HEADERS) for slate in outcome.slates],
-        rewards=[(_key(reward), encode_reward(reward), NO_HEADERS) for reward in outcome.rewards],
-        deltas=[(b"%d" % partition, encode_delta(delta), NO_HEADERS)],
+        slates=slates,
+        rewards=rewards,
+        deltas=deltas,
         dead_letters=decoded.dead_letters,
-        events=len(inbounds),
-        duplicates=outcome.duplicates,
+        inbounds=inbounds,
+        outcome=outcome,
         invalid=decoded.invalid,
+        rejected=decoded.rejected,
+        laps=Laps(decoded_at - started, read_at - decoded_at, decided_at - read_at, clock() - decided_at),
         last_error=decoded.last_error,
     )
 
@@ -117,6 +157,7 @@ class _Decoded(NamedTuple):
     inbounds: list[Inbound]
     dead_letters: list[Row]
     invalid: dict[str, bytearray]
+    rejected: list[tuple[str, str]]
     last_error: InvalidEvent | None
 
 
@@ -125,6 +166,7 @@ def _decode(records: Sequence[Record], engine: Engine) -> _Decoded:
     inbounds: list[Inbound] = []
     dead: list[Row] = []
     invalid: dict[str, bytearray] = {}
+    rejected: list[tuple[str, str]] = []
     last: InvalidEvent | None = None
     for record in records:
         origin = Origin(record.topic, record.partition, record.offset, record.timestamp)
@@ -135,8 +177,9 @@ def _decode(records: Sequence[Record], engine: Engine) -> _Decoded:
         except InvalidEvent as error:
             last = error
             flags.append(1)
+            rejected.append((record.topic, error.reason))
             dead.append(_dead_letter(record, origin, error, engine.version))
-    return _Decoded(inbounds, dead, invalid, last)
+    return _Decoded(inbounds, dead, invalid, rejected, last)
 
 
 def _dead_letter(record: Record, origin: Origin, error: InvalidEvent, version: str) -> Row:

@@ -6,6 +6,7 @@ import logging
 import math
 import uuid
 from collections.abc import Iterable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,8 @@ from state.event import TOPIC_TYPES, EventRules
 from state.models import Models
 from state.policy.base import Policy
 from state.policy.registry import make_policy
+from state.policy.shares import Shares
+from state.policy.uniform import Uniform
 from state.recommend import Recommender, RecommendRules
 from state.retrieval.config import ModelConfig
 from state.seeds import seed_of
@@ -25,11 +28,14 @@ from state.session import SessionRules
 from state.step import StepRules
 from stream.app import AppInput
 from stream.config import DAY, Settings
-from stream.loop import Counts, Loop
+from stream.loop import Loop
+from stream.metrics import CYCLE_SECONDS, EVENTS, LOOP_DELAY, STAGE_SECONDS, Metrics
 from stream.misfits import advice
 from stream.partitions import Partitions
+from stream.pulse import pulse
 from stream.quiet import quieten
 from stream.replica import Replica
+from stream.sizes import measure_build, measure_sizes
 from stream.topics import check_topics, topic_specs
 from stream.transaction import Publisher, TransactionalPublisher
 from stream.work import Engine
@@ -43,6 +49,9 @@ GC_THRESHOLDS: Final = (50_000, 20, 50)
 generation; and of those, one of all."""
 SNAPSHOT: Final = "models-1.npz"
 """Version of the file's layout in its name."""
+POLICY_SALT: Final = "policy"
+"""Divides users between policies. A constant rather than the group's or a topic's name: under a new name they
+would be drawn anew, and who had slates of two policies tells nothing about either."""
 
 
 class Worker:
@@ -67,12 +76,19 @@ class Worker:
             snapshot=folder / SNAPSHOT,
             snapshot_seconds=settings.snapshot_seconds,
         )
+        self.metrics = Metrics()
+        self.partitions = Partitions(settings, folder)
         self.loop = Loop(
             source=source,
-            partitions=Partitions(settings, folder),
+            partitions=self.partitions,
             publisher=publisher(settings, self._transactional_id),
             engine=engine(settings, self.replica, self._transactional_id),
             settings=settings,
+            metrics=self.metrics,
+        )
+        measure_build(self.metrics, settings, version("freshslate"))
+        self.metrics.before_scrape(
+            partial(measure_sizes, self.metrics, self.loop, self.partitions, self.replica)
         )
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -96,6 +112,8 @@ class Worker:
         if following.done():
             caught_up.cancel()
             following.result()
+        beating = pulse(partial(self.metrics.observe, LOOP_DELAY))
+        self._tasks.append(asyncio.create_task(beating, name="pulse"))
         self._tasks.append(asyncio.create_task(self.loop.run(), name="loop"))
         calm_collector()
 
@@ -111,7 +129,7 @@ class Worker:
         for task in self._tasks:
             task.cancel()
         if self._tasks:
-            log.info("%s", told(self.loop.counts))
+            log.info("%s", told(self.metrics))
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
         self._lock.release()
@@ -128,13 +146,18 @@ def calm_collector() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-def told(counts: Counts) -> str:
+def told(metrics: Metrics) -> str:
     """One line on what was done and what it took; `benchmarks/job.py` reads it."""
+    events, cycles = metrics.value(EVENTS), metrics.histogram(CYCLE_SECONDS).count
+
+    def spent(*stages: str) -> float:
+        return sum(metrics.histogram(STAGE_SECONDS, stage).sum for stage in stages)
+
     return (
-        f"processed {counts.events} events in {counts.cycles} cycles: "
-        f"step {1e6 * counts.step_seconds / max(1, counts.events):.1f} us, "
-        f"commit {1e3 * counts.commit_seconds / max(1, counts.cycles):.2f} ms a cycle, "
-        f"apply {1e6 * counts.apply_seconds / max(1, counts.events):.1f} us"
+        f"processed {events:.0f} events in {cycles} cycles: "
+        f"step {1e6 * spent('decode', 'read', 'decide', 'encode') / max(1, events):.1f} us, "
+        f"commit {1e3 * spent('commit') / max(1, cycles):.2f} ms a cycle, "
+        f"apply {1e6 * spent('apply') / max(1, events):.1f} us"
     )
 
 
@@ -187,7 +210,7 @@ def engine(settings: Settings, replica: Replica, writer: str) -> Engine:
         exclude_bought_ms=settings.exclude_bought_seconds * 1000,
     )
     return Engine(
-        decide=Recommender(replica.models, policy(settings), rules),
+        decide=Recommender(replica.models, shares(settings), rules),
         events=event_rules(settings),
         step=step_rules(settings),
         writer=writer,
@@ -196,8 +219,14 @@ def engine(settings: Settings, replica: Replica, writer: str) -> Engine:
 
 
 def policy(settings: Settings) -> Policy:
-    """How a slate is drawn from the candidates."""
+    """How a slate is drawn from the candidates, but for the control group's."""
     return make_policy(settings.policy, epsilon=settings.epsilon, temperature=settings.temperature)
+
+
+def shares(settings: Settings) -> Shares:
+    """Which users get the policy's slates, and which the control group's."""
+    control = settings.random_share
+    return Shares([(policy(settings), 1.0 - control), (Uniform(), control)], POLICY_SALT)
 
 
 def event_rules(settings: Settings) -> EventRules:
@@ -232,4 +261,5 @@ def warm(settings: Settings) -> None:
     """Run every kernel once, so that none compiles inside a session timeout."""
     Models(model_config(settings)).warm()
     scores = np.linspace(1.0, 0.0, settings.candidates, dtype=np.float32)
-    policy(settings).choose(scores, settings.slate_size, seed_of("warm", 0, 0))
+    for each in shares(settings).policies:
+        each.choose(scores, settings.slate_size, seed_of("warm", 0, 0))

@@ -22,7 +22,7 @@ from benchmarks.report import InputReport, Report, WireRound, as_json, as_markdo
 from benchmarks.stages import STAGES, Stages, Stopwatch
 from benchmarks.throughput import arguments
 from state.event import TYPE_CODES
-from stream.loop import Counts
+from stream.metrics import CYCLE_SECONDS, EVENTS, STAGE_SECONDS, Metrics
 from stream.worker import told
 
 
@@ -90,9 +90,17 @@ def test_what_others_keep_busy_is_told_in_cores():
 
 
 def test_the_line_a_worker_logs_at_its_end_is_understood():
-    one = Counts(cycles=10, events=1000, step_seconds=0.1, commit_seconds=0.05, apply_seconds=0.003)
-    two = Counts(cycles=30, events=3000, step_seconds=0.6, commit_seconds=0.15, apply_seconds=0.009)
-    found = spent(f"noise\n[INFO] {told(one)}\nnoise {told(two)}")
+    def worker(cycles, events, step, commit, apply):
+        metrics = Metrics()
+        metrics.add(EVENTS, events, "events", "click")
+        metrics.observe(CYCLE_SECONDS, [step + commit + apply] * cycles)
+        for stage, seconds in (("decide", step), ("commit", commit), ("apply", apply)):
+            metrics.observe(STAGE_SECONDS, [seconds], stage)
+        return told(metrics)
+
+    one = worker(10, 1000, step=0.1, commit=0.05, apply=0.003)
+    two = worker(30, 3000, step=0.6, commit=0.15, apply=0.009)
+    found = spent(f"noise\n[INFO] {one}\nnoise {two}")
     assert found is not None
     assert (found.events, found.cycles) == (4000, 40)
     assert found.step == pytest.approx(175.0)

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from state.errors import Refused
 from stream.codecs import encode_marker
+from stream.metrics import PHASES
 from stream.reading import read_topic
 from stream.store import MARKER, Changelog
 from stream.transaction import TransactionalPublisher, Written, end_transaction_of
@@ -69,6 +70,8 @@ async def test_a_commit_writes_all_rows_and_the_offset(broker: str, prefix: str,
     ):
         last = await made.publish(*rows(it, b"1", b"2"), membership)
         assert last == [1]
+        assert tuple(made.took) == PHASES
+        assert min(made.took.values()) > 0
         assert await values(it, it.settings.slates_topic) == [b"1", b"2"]
         assert await values(it, it.settings.profiles_topic) == [b"1", b"2"]
         assert await consumer.committed(TopicPartition(it.settings.input_topics[0], 0)) == 7
@@ -103,6 +106,7 @@ async def test_a_member_that_left_is_refused(broker: str, prefix: str, tmp_path:
             pass
         with pytest.raises(Refused):
             await made.publish(*rows(it, b"ghost"), gone)
+        assert made.took == {}
 
 
 async def test_the_data_is_in_the_log_before_the_offset_commit_is_sent(

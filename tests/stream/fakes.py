@@ -14,6 +14,7 @@ from state.errors import Refused
 from stream.codecs import decode_slate
 from stream.config import Settings
 from stream.loop import Delivery, Loop
+from stream.metrics import Metrics
 from stream.partitions import Partitions
 from stream.transaction import Publisher
 from stream.transport import Membership
@@ -179,14 +180,18 @@ class Rig:
         self.log = Log()
         self.publisher = MemoryPublisher(self.log)
         self.source = MemoryInput()
+        self.seconds = 0.0
+        """What the clock on the wall says, epoch seconds."""
         self.partitions = Partitions(self.settings, folder / "own")
         self.partitions._changelog = MemoryChangelog(self.log)
+        self.metrics = Metrics(lambda: self.seconds)
         self.loop = Loop(
             source=self.source,
             partitions=self.partitions,
             publisher=self.publisher,
             engine=ENGINE,
             settings=self.settings,
+            metrics=self.metrics,
         )
         self.acked = []
         self.task = None

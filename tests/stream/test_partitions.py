@@ -7,11 +7,12 @@ from aiokafka.errors import KafkaConnectionError
 
 import stream.partitions
 from state.errors import InvalidEvent, Refused, StopWorker, TooManyDeadLetters
+from state.step import Outcome
 from stream.codecs import Marker, encode_marker
 from stream.config import Settings
 from stream.partitions import Partitions
 from stream.store import MARKER, Changelog
-from stream.work import Result
+from stream.work import Laps, Result
 from tests.stream.fakes import Log, MemoryChangelog, tp
 
 EVENTS = "events"
@@ -50,8 +51,8 @@ def applied(log, offset, partition=0, topic=EVENTS):
 
 
 def result(flags, error=None):
-    empty = ((), {}, (), (), (), (), 0, 0)
-    return Result(*empty, invalid={EVENTS: flags}, last_error=error)
+    empty = ((), {}, (), (), (), (), (), Outcome({}, (), (), (), 0))
+    return Result(*empty, invalid={EVENTS: flags}, rejected=(), laps=Laps(0, 0, 0, 0), last_error=error)
 
 
 def test_the_changelog_is_the_profiles_topic_of_the_broker_in_the_settings(tmp_path):
@@ -69,6 +70,34 @@ async def test_opening_restores_every_partition_at_once(partitions, log):
     assert partitions._changelog.restored == [[0, 2]]
     assert (partitions.expected(EVENTS, 0), partitions.expected(EVENTS, 2)) == (5, 10)
     assert partitions.store(2).applied(EVENTS) == 9
+
+
+async def test_opening_says_how_many_records_were_read_and_how_many_are_left(partitions, log, monkeypatch):
+    applied(log, 4, partition=0)
+    applied(log, 9, partition=2)
+    left = []
+    restore = partitions._changelog.restore
+
+    async def looking(stores):
+        left.append(partitions.restore_left)
+        count = await restore(stores)
+        left.append(partitions.restore_left)
+        return count
+
+    monkeypatch.setattr(partitions._changelog, "restore", looking)
+    assert partitions.restore_left is None
+    assert await partitions.open({0, 2}, "me") == 2
+    assert left == [2, 0]
+    assert partitions.restore_left is None
+    assert await partitions.open((), "me") == 0
+
+
+async def test_a_restore_that_failed_leaves_nothing_to_be_told(partitions):
+    partitions._changelog.fails = KafkaConnectionError()
+    with pytest.raises(KafkaConnectionError):
+        await partitions.open({0}, "me")
+    assert partitions.restore_left is None
+    assert partitions.usage() == (0, 0, 0)
 
 
 async def test_opening_nothing_does_not_even_connect(partitions):

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
+from types import SimpleNamespace
 
 import pytest
 from aiokafka import TopicPartition
@@ -40,6 +41,9 @@ class Consumer:
         self.settings = {}
         self.failure = None
         self._client = self
+        self.stable = {}
+        """Last stable offsets, once something was fetched."""
+        self._subscription = self.subscription = self.assignment = self
 
     async def _wait_on_metadata(self, topic):
         return None
@@ -74,6 +78,12 @@ class Consumer:
 
     async def position(self, tp):
         return self.positions[tp]
+
+    def last_stable_offset(self, tp):
+        return self.stable.get(tp)
+
+    def state_value(self, tp):
+        return SimpleNamespace(_position=self.positions.get(tp))
 
     async def getmany(self, timeout_ms, max_records):
         await asyncio.sleep(0)
@@ -182,6 +192,62 @@ async def test_it_has_caught_up_when_the_position_passed_the_control_records_at_
     async with following(replica):
         assert replica.caught_up.is_set()
         assert replica.offsets[D0] == 4  # of records, so that a snapshot repeats none
+
+
+async def test_its_lag_is_what_is_committed_and_not_folded_by_topic(make):
+    consumer = Consumer({D0: deltas_in(D0), D1: deltas_in(D1), ITEMS: []})
+    replica = make(consumer)
+    assert replica.lag() == {}
+    async with following(replica):
+        assert replica.lag() == {"deltas": 0, "items": 0}
+        consumer.stable = {D0: 9, D1: 7, ITEMS: 2}
+        assert replica.lag() == {"deltas": 5 + 3, "items": 2}
+    assert replica.lag() == {}
+
+
+async def test_before_the_first_fetch_its_lag_reaches_to_where_the_topics_ended(make, monkeypatch):
+    consumer = Consumer({D0: deltas_in(D0), ITEMS: []})
+    replica = make(consumer)
+    seen = []
+    fetch = consumer.getmany
+
+    async def looking(**limits):
+        seen.append(replica.lag())
+        return await fetch(**limits)
+
+    monkeypatch.setattr(consumer, "getmany", looking)
+    async with following(replica):
+        assert seen[0] == {"deltas": 4, "items": 0}
+
+
+async def test_what_was_fetched_ahead_keeps_nobody_else_from_running(make, monkeypatch):
+    """The consumer hands it over without waiting."""
+    logs = {D0: [], ITEMS: [item(f"i{n}", n) for n in range(40)]}
+    consumer = Consumer(logs)
+    replica = make(consumer)
+    turns = []
+
+    async def at_once(timeout_ms, max_records):
+        start = consumer.positions[ITEMS]
+        consumer.positions[ITEMS] = min(40, start + 10)
+        return {ITEMS: logs[ITEMS][start : start + 10]} if start < 40 else await asyncio.Event().wait()
+
+    monkeypatch.setattr(consumer, "getmany", at_once)
+    task = asyncio.create_task(replica.run())
+    while replica.folded["items"] < 40:
+        await asyncio.sleep(0)
+        turns.append(replica.folded["items"])
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert {10, 20, 30, 40} <= set(turns)
+
+
+async def test_records_folded_are_counted_by_topic(make):
+    logs = {D0: deltas_in(D0), D1: deltas_in(D1), ITEMS: [item("a"), item("b", 1)]}
+    replica = make(Consumer(logs))
+    assert replica.folded == {"deltas": 0, "items": 0}
+    async with following(replica):
+        assert replica.folded == {"deltas": 8, "items": 2}
 
 
 async def test_it_reads_committed_records_without_a_group(make):

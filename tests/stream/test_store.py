@@ -177,3 +177,15 @@ def test_users_come_in_key_order(store):
     keys = [key for key, _ in store.users()]
     assert all(left < right for left, right in pairwise(keys))
     assert len(keys) == 50
+
+
+def test_usage_tells_what_lies_in_memory_and_what_on_disk(store):
+    before = store.usage()
+    store.apply([(b"u%d" % n, b"x" * 500) for n in range(50)], {}, 1)
+    written = store.usage()
+    assert written.memtables > before.memtables + 20_000
+    assert before.sst_files == written.sst_files == 0
+    store._db.flush()
+    flushed = store.usage()
+    assert flushed.sst_files > 500
+    assert flushed.memtables < written.memtables

@@ -433,3 +433,23 @@ async def test_a_refused_transaction_leaves_no_way_on_but_a_restart(transactiona
     transactional._producer = transactional._build()
     assert transactional._producer is not before
     assert not transactional._producer._txn_manager.has_pid()
+
+
+async def test_at_least_once_there_is_one_phase_and_a_failed_publish_leaves_the_last_times(
+    publisher, monkeypatch
+):
+    assert publisher.took == {}
+    Wire(publisher._producer, monkeypatch)
+    written = [Written("profiles", 0, rows(2))]
+    await publisher.publish([Written("slates", 0, rows(1))], written, {}, Membership(1, "m", None))
+    took = publisher.took
+    assert list(took) == ["write"]
+    assert took["write"] >= 0
+
+    async def fail(batch, topic, *, partition):
+        raise kafka_errors.NotEnoughReplicasError
+
+    monkeypatch.setattr(publisher._producer, "send_batch", fail)
+    with pytest.raises(kafka_errors.NotEnoughReplicasError):
+        await publisher.publish([], written, {}, Membership(1, "m", None))
+    assert publisher.took is took

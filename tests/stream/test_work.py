@@ -280,3 +280,29 @@ def test_event_rules_of_the_engine_decide_what_is_valid():
     two = {"type": "purchase", "user_id": "u", "items": [{"item_id": "a"}, {"item_id": "b"}]}
     assert work(0, {"events": [record(two)]}, DictStore(), strict).last_error.reason == "too_many_items"
     assert work(0, {"events": [record(two)]}, DictStore(), ENGINE).last_error is None
+
+
+# What the metrics need --------------------------------------------------------------------------------
+
+
+def test_a_result_carries_the_events_and_what_they_led_to():
+    result = run([click("ann", "shoe", event_id="e1"), b"{", click("ann", "shoe", event_id="e1")], start=4)
+    assert [(inbound.origin.offset, inbound.event.type) for inbound in result.inbounds] == [
+        (4, "click"),
+        (6, "click"),
+    ]
+    assert (result.events, result.duplicates) == (2, 1)
+    assert [slate.slate_id for slate in result.outcome.slates] == ["events-0-4"]
+    assert result.rejected == [("events", "not_json")]
+
+
+def test_the_laps_are_the_clocks_in_the_order_of_the_parts():
+    ticks = iter((100.0, 101.0, 103.0, 106.0, 110.0))
+    made = work(
+        0, {"events": records([click("ann", "shoe")])}, DictStore(), ENGINE, clock=lambda: next(ticks)
+    )
+    assert made.laps == (1.0, 2.0, 3.0, 4.0)
+
+
+def test_without_a_clock_no_time_passes():
+    assert run([click("ann", "shoe")]).laps == (0.0, 0.0, 0.0, 0.0)

@@ -3,10 +3,12 @@ import logging
 import math
 import subprocess
 import sys
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from prometheus_client import generate_latest
 
 import stream.worker
 from state.errors import SetupError, StopWorker
@@ -14,7 +16,7 @@ from state.event import EVENT_TYPES
 from state.policy.epsilon_greedy import EpsilonGreedy
 from state.policy.softmax import Softmax
 from stream.config import Settings
-from stream.loop import Counts
+from stream.metrics import CYCLE_SECONDS, EVENTS, LOOP_DELAY, STAGE_SECONDS, Metrics
 from stream.transaction import Publisher, TransactionalPublisher
 from stream.worker import (
     MOST_WORKERS,
@@ -29,7 +31,7 @@ from stream.worker import (
     step_rules,
     told,
 )
-from tests.stream.fakes import MemoryInput
+from tests.stream.fakes import MemoryInput, until
 
 
 @pytest.fixture
@@ -189,7 +191,7 @@ def signatures():
     found = [each for each in gc.get_objects() if isinstance(each, Dispatcher)]
     kernels = [each for each in found if each.__module__.startswith("state.")]
     return {f"{kernel.__module__}.{kernel.__name__}": len(kernel.signatures) for kernel in kernels}
-settings = Settings(max_sessions=64, policy=sys.argv[1])
+settings = Settings(max_sessions=64, policy=sys.argv[1], random_share=float(sys.argv[2]))
 warm(settings)
 before = signatures()
 assert sum(before.values()) >= 4, before
@@ -206,11 +208,11 @@ assert after == before, {k: (before.get(k), v) for k, v in after.items() if befo
 """
 
 
-@pytest.mark.parametrize("name", ["softmax", "epsilon_greedy"])
-def test_after_warming_nothing_is_left_to_compile(name):
+@pytest.mark.parametrize(("name", "random_share"), [("softmax", "0.5"), ("epsilon_greedy", "0")])
+def test_after_warming_nothing_is_left_to_compile(name, random_share):
     """A first compile inside a session timeout would cost the worker its partitions."""
     found = subprocess.run(
-        [sys.executable, "-c", COMPILED, name],
+        [sys.executable, "-c", COMPILED, name, random_share],
         capture_output=True,
         text=True,
         check=False,
@@ -255,7 +257,29 @@ async def worker(settings, started, monkeypatch):
 async def test_a_worker_keeps_all_it_has_in_its_own_folder(worker, tmp_path):
     own = tmp_path / "shop" / "worker-0"
     assert worker.replica._snapshot == own / SNAPSHOT
-    assert worker.loop._partitions._folder == own
+    assert worker.partitions._folder == own
+    assert worker.loop._partitions is worker.partitions
+
+
+async def test_the_pages_can_be_scraped_before_the_worker_starts_and_after_it_stopped(worker):
+    def scraped():
+        return generate_latest(worker.metrics.registry).decode()
+
+    assert "freshslate_partitions_open 0.0" in scraped()
+    await worker.start()
+    assert "freshslate_replica_caught_up 1.0" in scraped()
+    await worker.stop()
+    assert f'version="{version("freshslate")}"' in scraped()
+
+
+async def test_the_delay_of_the_event_loop_is_sampled_while_the_worker_runs(worker, monkeypatch):
+    monkeypatch.setattr(stream.worker, "pulse", partial(stream.worker.pulse, seconds=0.001))
+    await worker.start()
+    await until(lambda: worker.metrics.histogram(LOOP_DELAY).count >= 2)
+    await worker.stop()
+    seen = worker.metrics.histogram(LOOP_DELAY).count
+    await asyncio.sleep(0.005)
+    assert worker.metrics.histogram(LOOP_DELAY).count == seen
 
 
 async def test_every_worker_has_a_transactional_id_of_its_own(worker, settings):
@@ -270,7 +294,7 @@ async def test_every_worker_has_a_transactional_id_of_its_own(worker, settings):
 async def test_topics_kernels_and_models_come_before_the_loop(worker, started):
     await worker.start()
     assert started == [("topics", "localhost:9092", "events"), "warm", "follow"]
-    assert [task.get_name() for task in worker._tasks] == ["replica", "loop"]
+    assert [task.get_name() for task in worker._tasks] == ["replica", "pulse", "loop"]
 
 
 async def test_a_worker_whose_topics_do_not_fit_does_not_start(worker, monkeypatch):
@@ -308,7 +332,7 @@ async def test_a_stop_during_the_catching_up_leaves_nothing_running(worker, monk
     assert following.cancelled()
 
 
-@pytest.mark.parametrize("part", [0, 1])
+@pytest.mark.parametrize("part", [0, 1, 2])
 async def test_run_raises_the_error_of_whatever_part_fails(worker, part, monkeypatch):
     await worker.start()
 
@@ -326,7 +350,7 @@ async def test_stopping_ends_every_part_and_frees_the_folder(worker, settings):
     await worker.start()
     parts = list(worker._tasks)
     await worker.stop()
-    assert [task.cancelled() for task in parts] == [True, True]
+    assert [task.cancelled() for task in parts] == [True, True, True]
     lock = own_folder(settings)
     assert folder(lock).name == "worker-0"
     lock.release()
@@ -347,10 +371,15 @@ async def test_at_its_start_the_worker_says_what_is_not_wise(tmp_path, started, 
 
 
 def test_what_was_done_is_told_in_one_line_with_microseconds_per_event():
-    line = told(Counts(cycles=4, events=100, step_seconds=0.005, commit_seconds=0.02))
-    assert line.startswith("processed 100 events in 4 cycles: step 50.0 us, ")
-    assert "\n" not in line
-    assert told(Counts()).startswith("processed 0 events in 0 cycles")
+    metrics = Metrics()
+    metrics.add(EVENTS, 100, "events", "click")
+    metrics.observe(CYCLE_SECONDS, [0.1] * 4)
+    for stage, seconds in (("decode", 0.001), ("decide", 0.004), ("commit", 0.02), ("apply", 0.002)):
+        metrics.observe(STAGE_SECONDS, [seconds], stage)
+    assert told(metrics) == (
+        "processed 100 events in 4 cycles: step 50.0 us, commit 5.00 ms a cycle, apply 20.0 us"
+    )
+    assert told(Metrics()).startswith("processed 0 events in 0 cycles")
 
 
 async def test_a_worker_that_never_started_can_be_stopped(worker):

@@ -1,0 +1,116 @@
+"""What a committed cycle adds to the metrics, all of it at once.
+
+A cycle of one event pays for it what a cycle of hundreds does, so this may touch each event, but only in
+passes over lists.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from operator import attrgetter
+from typing import NamedTuple, TypeVar
+
+from state.slate import Reward, Slate
+from stream.metrics import (
+    CYCLE_EVENTS,
+    CYCLE_SECONDS,
+    DUPLICATES,
+    EMPTY_SLATES,
+    EVENT_TO_SLATE,
+    EVENTS,
+    LAST_COMMIT,
+    PROPENSITY,
+    RECORD_TO_SLATE,
+    REJECTED,
+    REWARD_DELAY,
+    REWARDS,
+    SLATES,
+    STAGE_SECONDS,
+    TRANSACTION_SECONDS,
+    Metrics,
+)
+from stream.work import Result
+
+T = TypeVar("T")
+
+_SCENARIO: Callable[[Slate], str] = attrgetter("scenario")
+_POLICY: Callable[[Slate], str] = attrgetter("policy")
+_TYPE: Callable[[Reward], str] = attrgetter("type")
+
+
+class Cycle(NamedTuple):
+    """One committed cycle. Durations are seconds."""
+
+    results: Sequence[Result]
+    """Of each of its partitions."""
+    queued: Sequence[float]
+    """How long each of its chunks waited."""
+    step: float
+    commit: float
+    apply: float
+    phases: Mapping[str, float]
+    """Parts of the commit."""
+    committed_at: float
+    """Epoch seconds."""
+
+    @property
+    def records(self) -> int:
+        """Events and dead letters."""
+        return sum(result.events + len(result.rejected) for result in self.results)
+
+
+def measure(metrics: Metrics, cycle: Cycle) -> None:
+    """Count one cycle."""
+    results = cycle.results
+    inbounds = chain.from_iterable(result.inbounds for result in results)
+    metrics.count(EVENTS, [(origin.topic, event.type) for event, origin in inbounds])
+    metrics.count(REJECTED, chain.from_iterable(result.rejected for result in results))
+    metrics.add(DUPLICATES, sum(result.duplicates for result in results))
+    _slates(metrics, [slate for result in results for slate in result.outcome.slates], cycle.committed_at)
+    _rewards(metrics, [reward for result in results for reward in result.outcome.rewards])
+    _times(metrics, cycle)
+
+
+def _slates(metrics: Metrics, slates: Sequence[Slate], committed_at: float) -> None:
+    metrics.count(SLATES, [(slate.scenario, slate.policy) for slate in slates])
+    metrics.count(EMPTY_SLATES, [(slate.scenario, slate.policy) for slate in slates if not slate.items])
+    for scenario, of_it in _grouped(slates, _SCENARIO).items():
+        event_ages = [committed_at - slate.trigger.time / 1000 for slate in of_it]
+        metrics.observe(EVENT_TO_SLATE, event_ages, scenario)
+        record_ages = [committed_at - slate.time / 1000 for slate in of_it]
+        metrics.observe(RECORD_TO_SLATE, record_ages, scenario)
+    for policy, of_it in _grouped(slates, _POLICY).items():
+        metrics.observe(PROPENSITY, [item.propensity for slate in of_it for item in slate.items], policy)
+
+
+def _rewards(metrics: Metrics, rewards: Sequence[Reward]) -> None:
+    metrics.count(REWARDS, [(reward.type, reward.policy) for reward in rewards])
+    for kind, of_it in _grouped(rewards, _TYPE).items():
+        metrics.observe(REWARD_DELAY, [reward.delay_seconds for reward in of_it], kind)
+
+
+def _times(metrics: Metrics, cycle: Cycle) -> None:
+    decode, read, decide, encode = (
+        sum(parts) for parts in zip(*(r.laps for r in cycle.results), strict=True)
+    )
+    metrics.observe(STAGE_SECONDS, cycle.queued, "queue")
+    for stage, seconds in (
+        ("decode", decode),
+        ("read", read),
+        ("decide", decide),
+        ("encode", encode),
+        ("commit", cycle.commit),
+        ("apply", cycle.apply),
+    ):
+        metrics.observe(STAGE_SECONDS, [seconds], stage)
+    for phase, seconds in cycle.phases.items():
+        metrics.observe(TRANSACTION_SECONDS, [seconds], phase)
+    metrics.observe(CYCLE_EVENTS, [cycle.records])
+    metrics.observe(CYCLE_SECONDS, [cycle.step + cycle.commit + cycle.apply])
+    metrics.set(LAST_COMMIT, cycle.committed_at)
+
+
+def _grouped(things: Iterable[T], key: Callable[[T], str]) -> dict[str, list[T]]:
+    groups: dict[str, list[T]] = {}
+    for thing in things:
+        groups.setdefault(key(thing), []).append(thing)
+    return groups

@@ -1,0 +1,58 @@
+"""How large things are, and how far along: looked at when somebody scrapes, not before."""
+
+import platform
+
+from stream.config import Settings
+from stream.loop import Loop
+from stream.metrics import (
+    ASSIGNED,
+    BUILD,
+    CACHE_BYTES,
+    CAUGHT_UP,
+    MEMTABLE_BYTES,
+    MODEL_BYTES,
+    MODEL_ITEMS,
+    MODEL_RULES,
+    MODEL_SESSIONS,
+    OPEN,
+    QUEUE,
+    REPLICA_LAG,
+    REPLICA_RECORDS,
+    REPLICA_SKIPPED,
+    SST_BYTES,
+    Metrics,
+)
+from stream.partitions import Partitions
+from stream.replica import Replica
+
+
+def measure_build(metrics: Metrics, settings: Settings, version: str) -> None:
+    """Say which program this is."""
+    metrics.set(BUILD, 1, version, platform.python_version(), settings.processing_guarantee)
+
+
+def measure_sizes(metrics: Metrics, loop: Loop, partitions: Partitions, replica: Replica) -> None:
+    """Set every gauge that is read off the worker's parts."""
+    metrics.set(QUEUE, loop.waiting)
+    metrics.set(ASSIGNED, len(loop.assignment))
+    metrics.set(OPEN, len(partitions.opened))
+    used = partitions.usage()
+    metrics.set(SST_BYTES, used.sst_files)
+    metrics.set(MEMTABLE_BYTES, used.memtables)
+    metrics.set(CACHE_BYTES, used.block_cache)
+    _measure_replica(metrics, replica)
+
+
+def _measure_replica(metrics: Metrics, replica: Replica) -> None:
+    models = replica.models
+    metrics.set(MODEL_ITEMS, models.n_items)
+    metrics.set(MODEL_SESSIONS, models.n_sessions)
+    metrics.set(MODEL_RULES, models.n_rules)
+    for name in ("sessions", "rules", "popularity"):
+        metrics.set(MODEL_BYTES, sum(array.nbytes for array in getattr(models, name)), name)
+    metrics.set(CAUGHT_UP, replica.caught_up.is_set())
+    metrics.set(REPLICA_SKIPPED, replica.skipped_items)
+    for topic, records in replica.folded.items():
+        metrics.set(REPLICA_RECORDS, records, topic)
+    for topic, offsets in replica.lag().items():
+        metrics.set(REPLICA_LAG, offsets, topic)

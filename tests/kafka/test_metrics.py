@@ -1,0 +1,146 @@
+"""Every declared metric moves in a short real run, as Prometheus would scrape it."""
+
+import asyncio
+import contextlib
+import json
+import re
+import signal
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiokafka import AIOKafkaProducer
+from prometheus_client.parser import text_string_to_metric_families
+
+from stream.metrics import METRICS
+from tests.kafka.harness import Shop, clicks, send, shop, until
+
+CATALOGUE = 20_000
+"""Items: enough for a worker to be seen catching up."""
+FREEZES = 5
+"""Attempts to freeze a worker so that its transaction is refused: each needs one that is open, or input that
+waits."""
+SECONDS = 120
+ADDRESS = re.compile(r"pages at (http://\S+)")
+
+
+class Scraper:
+    """Scrapes every worker of a shop, again and again, and remembers what was above 0."""
+
+    def __init__(self, it: Shop) -> None:
+        self._shop = it
+        self.moved: set[str] = set()
+        """Names of metrics, without a histogram's suffixes."""
+        self.families: set[str] = set()
+        self.scrapes = 0
+
+    async def run(self) -> None:
+        """Scrape until cancelled."""
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
+            while True:
+                for worker in self._shop.workers:
+                    # A worker may be frozen, or gone.
+                    with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                        await self._scrape(session, worker)
+                await asyncio.sleep(0.01)
+
+    async def _scrape(self, session: aiohttp.ClientSession, worker: subprocess.Popen[bytes]) -> None:
+        found = ADDRESS.search(self._shop.log(worker))
+        if worker.poll() is not None or found is None:
+            return
+        async with session.get(f"{found[1]}/metrics") as response:
+            assert response.status == 200
+            text = await response.text()
+        for family in text_string_to_metric_families(text):
+            self.families.add(family.name)
+            # A histogram has moved when it has counted, even if all it counted was 0.
+            suffix = "_count" if family.type == "histogram" else ""
+            self.moved |= {
+                sample.name.removesuffix(suffix)
+                for sample in family.samples
+                if sample.name.endswith(suffix) and sample.value > 0
+            }
+        self.scrapes += 1
+
+    @property
+    def still(self) -> set[str]:
+        """Declared metrics that have not moved."""
+        return {metric.name for metric in METRICS} - self.moved
+
+
+@contextlib.asynccontextmanager
+async def scraping(it: Shop) -> AsyncIterator[Scraper]:
+    scraper = Scraper(it)
+    task = asyncio.create_task(scraper.run())
+    try:
+        yield scraper
+    finally:
+        task.cancel()
+        results = await asyncio.gather(task, return_exceptions=True)
+    assert isinstance(results[0], asyncio.CancelledError), results
+
+
+async def stock(it: Shop) -> None:
+    """A catalogue, one item of it broken."""
+    async with AIOKafkaProducer(bootstrap_servers=it.settings.broker, linger_ms=20) as producer:
+        for n in range(CATALOGUE):
+            item = {"item_id": f"i{n}", "title": f"item {n}", "price": 1 + n % 50}
+            await producer.send(it.settings.items_topic, json.dumps(item).encode(), key=b"i%d" % n)
+        await producer.send(it.settings.items_topic, b"{", key=b"broken")
+
+
+def busy(seconds: float) -> Iterator[dict[str, Any]]:
+    """Events for so long."""
+    deadline = time.monotonic() + seconds
+    for seed in range(1, 1000):
+        for event in clicks(1000, seed=seed):
+            if time.monotonic() > deadline:
+                return
+            yield event
+
+
+async def refused(scraper: Scraper, worker: subprocess.Popen[bytes]) -> None:
+    """Freeze a worker beyond its session until one of its transactions is refused."""
+    for _ in range(FREEZES):
+        worker.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(7.5)
+        worker.send_signal(signal.SIGCONT)
+        await asyncio.sleep(3)
+        if "freshslate_assignments_ended_total" in scraper.moved:
+            return
+
+
+async def test_every_declared_metric_moves_in_a_short_real_run(
+    broker: str, prefix: str, tmp_path: Path
+) -> None:
+    async with (
+        shop(
+            broker,
+            prefix,
+            tmp_path,
+            session_timeout_seconds=6,
+            worker_port=0,
+            lag_poll_seconds=0.1,
+            # A little memory, so that state reaches the disk within seconds.
+            rocksdb_write_buffer_bytes=1 << 16,
+        ) as it,
+        scraping(it) as scraper,
+    ):
+        first = it.start()
+        await it.started()
+        await send(it, clicks(20))  # before there is anything to recommend
+        await stock(it)
+        await send(it, clicks(4_000, seed=2))
+        it.start()
+        sending = asyncio.create_task(send(it, busy(SECONDS), rate=1_500))
+        await it.started()
+        await refused(scraper, first)
+        await until(lambda: not scraper.still, 30, lambda: f"{sorted(scraper.still)}\n{it.logs()}")
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        assert scraper.scrapes > 20
+        strangers = {f for f in scraper.families if not f.startswith(("freshslate_", "process_", "python_"))}
+        assert strangers == set()  # nothing of faust's own sensor

@@ -1,0 +1,237 @@
+"""The declarations, and the exposition as Prometheus's own parsers read it."""
+
+import re
+
+import prometheus_client
+import pytest
+from faust.sensors.monitor import Monitor
+from prometheus_client import generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.openmetrics import parser as openmetrics_parser
+from prometheus_client.parser import text_string_to_metric_families
+
+from state.errors import REASONS
+from state.event import EVENT_TYPES, SCENARIOS
+from stream.app import create_app
+from stream.config import Settings
+from stream.metrics import (
+    BUILD,
+    EVENT_TO_SLATE,
+    EVENTS,
+    LAG,
+    LAG_SECONDS,
+    LAST_COMMIT,
+    METRICS,
+    PHASES,
+    PROPENSITY,
+    RECORD_TO_SLATE,
+    RESTORED,
+    STAGES,
+    Metrics,
+    metrics_table,
+)
+
+BASE_UNITS = {"seconds", "bytes", "ratio"}
+"""Units that Prometheus's naming rules want at the end of a name."""
+OTHER_UNITS = re.compile(r"_(ms|millis|milliseconds|us|minutes|hours|days|kb|mb|percent)(_|$)")
+CLOSED = {
+    "topic": {"events"},
+    "type": set(EVENT_TYPES),
+    "reason": set(REASONS),
+    "scenario": set(SCENARIOS),
+    "policy": {"softmax", "epsilon_greedy", "uniform"},
+    "stage": set(STAGES),
+    "phase": set(PHASES),
+    "partition": {"0", "4095"},
+    "error": {"Refused", "ProducerFenced"},
+    "model": {"sessions", "rules", "popularity"},
+    "version": {"1.0"},
+    "python": {"3.11"},
+    "processing_guarantee": {"exactly_once"},
+}
+"""Every label there may be, with values. None of them names a user, an item, a session or a slate."""
+
+
+def filled():
+    """Metrics with a sample of every declaration, under every label value."""
+    metrics = Metrics(now=lambda: 1_763_831_000.0)
+    for metric in METRICS:
+        for n in range(max(len(CLOSED[label]) for label in metric.labels) if metric.labels else 1):
+            labels = [sorted(CLOSED[label])[n % len(CLOSED[label])] for label in metric.labels]
+            if metric.kind == "histogram":
+                metrics.observe(metric, [metric.buckets[0], metric.buckets[-1] * 2], *labels)
+            elif metric.kind == "counter":
+                metrics.add(metric, 3 + n, *labels)
+            else:
+                metrics.set(metric, 1, *labels)
+    return metrics
+
+
+def stem(metric):
+    return metric.name.removesuffix("_total").removesuffix("_info")
+
+
+def ours(families):
+    return {family.name: family for family in families if family.name.startswith("freshslate_")}
+
+
+# Declarations ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_a_name_follows_the_rules_of_prometheus(metric):
+    assert re.fullmatch(r"freshslate_[a-z]+(_[a-z]+)*", metric.name)
+    assert not OTHER_UNITS.search(metric.name)
+    assert metric.name.endswith("_total") == (metric.kind == "counter")
+    assert metric.name.endswith("_info") == (metric.kind == "info")
+    assert not metric.name.endswith(("_bucket", "_count", "_sum", "_created"))
+    if metric.unit in BASE_UNITS:
+        assert stem(metric).endswith("_" + metric.unit)
+    assert not any(stem(metric).endswith("_" + unit) for unit in BASE_UNITS - {metric.unit})
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_a_declaration_is_complete(metric):
+    assert metric.help.endswith(".")
+    assert metric.help[0].isupper() or metric.help[0].isdigit()
+    assert "|" not in metric.help
+    assert metric.unit or metric.kind == "info"
+    assert set(metric.labels) <= set(CLOSED)
+    assert bool(metric.buckets) == (metric.kind == "histogram")
+    assert list(metric.buckets) == sorted(set(metric.buckets))
+
+
+def test_no_name_is_declared_twice():
+    names = [metric.name for metric in METRICS]
+    assert len(set(names)) == len(names) > 30
+
+
+def test_latency_has_a_bound_at_each_objective():
+    bounds = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.35, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30, 60)
+    assert EVENT_TO_SLATE.buckets == RECORD_TO_SLATE.buckets == bounds
+
+
+def test_the_table_has_a_row_per_metric():
+    table = metrics_table()
+    assert [row.name for row in table] == [metric.name for metric in METRICS]
+    assert table[0] == (EVENTS.name, "counter", "topic, type", "events", EVENTS.help)
+
+
+# Exposition ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["text", "openmetrics"])
+def test_the_official_parser_reads_every_family_with_its_type_help_and_labels(kind):
+    registry = filled().registry
+    if kind == "text":
+        families = ours(text_string_to_metric_families(generate_latest(registry).decode()))
+    else:
+        text = openmetrics.generate_latest(registry).decode()
+        families = ours(openmetrics_parser.text_string_to_metric_families(text))
+    for metric in METRICS:
+        name = stem(metric)
+        if kind == "text" and metric.kind == "info":
+            name = metric.name  # the older format knows no such type
+        family = families.pop(name)
+        assert family.documentation == metric.help
+        assert family.type == ("gauge" if name.endswith("_info") else metric.kind)
+        assert family.samples
+        for sample in family.samples:
+            assert sample.labels.keys() - {"le"} == set(metric.labels)
+            assert sample.name.startswith(metric.name)
+        if kind == "openmetrics" and metric.unit in BASE_UNITS:
+            assert family.unit == metric.unit
+    assert families == {}
+
+
+def test_a_histogram_is_exposed_whole():
+    metrics = Metrics()
+    metrics.observe(PROPENSITY, [0.1, 0.3, 0.3], "softmax")
+    value = metrics.registry.get_sample_value
+    by_policy = {"policy": "softmax"}
+    assert value("freshslate_propensity_ratio_count", by_policy) == 3
+    assert value("freshslate_propensity_ratio_sum", by_policy) == pytest.approx(0.7)
+    assert value("freshslate_propensity_ratio_bucket", by_policy | {"le": "0.1"}) == 1
+    assert value("freshslate_propensity_ratio_bucket", by_policy | {"le": "0.5"}) == 3
+    assert value("freshslate_propensity_ratio_bucket", by_policy | {"le": "+Inf"}) == 3
+
+
+def test_the_process_and_the_interpreter_are_exposed_too():
+    names = {family.name for family in Metrics().registry.collect()}
+    assert {"process_cpu_seconds", "process_resident_memory_bytes", "python_info"} <= names
+    assert {"python_gc_collections", "python_gc_objects_collected"} <= names
+
+
+def test_only_what_was_asked_for_can_be_scraped():
+    only = filled().registry.restricted_registry(["freshslate_last_commit_timestamp_seconds"])
+    families = list(only.collect())
+    assert [family.name for family in families] == ["freshslate_last_commit_timestamp_seconds"]
+
+
+def test_the_names_are_taken_in_the_registry_so_that_nobody_else_uses_them():
+    with pytest.raises(ValueError, match="Duplicated"):
+        prometheus_client.Counter("freshslate_slates", "theirs", registry=Metrics().registry)
+
+
+def test_a_worker_that_has_done_nothing_shows_zeros_but_no_time_of_a_commit():
+    metrics = Metrics()
+    assert metrics.registry.get_sample_value(RESTORED.name) == 0
+    assert metrics.registry.get_sample_value("freshslate_cycle_events_count") == 0
+    assert metrics.registry.get_sample_value(LAST_COMMIT.name) is None
+
+
+# Values ----------------------------------------------------------------------------------------------
+
+
+def test_workers_of_one_process_share_no_metric():
+    one, other = Metrics(), Metrics()
+    one.add(RESTORED, 5)
+    assert (one.value(RESTORED), other.value(RESTORED)) == (5, 0)
+    assert other.registry.get_sample_value(RESTORED.name) == 0
+
+
+def test_a_counter_counts_label_sets():
+    metrics = Metrics()
+    metrics.count(EVENTS, [("events", "click"), ("events", "view"), ("events", "click")])
+    metrics.count(EVENTS, iter([("carts", "add_to_cart")]))
+    assert metrics.value(EVENTS, "events", "click") == 2
+    assert metrics.value(EVENTS, "events", "purchase") == 0
+    assert metrics.value(EVENTS) == 4
+    assert metrics.registry.get_sample_value(EVENTS.name, {"topic": "events", "type": "view"}) == 1
+
+
+def test_lag_is_shown_until_the_partition_is_somebody_elses():
+    metrics = Metrics()
+    place = {"topic": "events", "partition": "3"}
+    metrics.set_lag("events", 3, 17, 0.5)
+    assert metrics.registry.get_sample_value(LAG.name, place) == 17
+    assert metrics.registry.get_sample_value(LAG_SECONDS.name, place) == 0.5
+    metrics.forget_lag("events", 3)
+    metrics.forget_lag("events", 4)
+    assert metrics.registry.get_sample_value(LAG.name, place) is None
+    assert metrics.registry.get_sample_value(LAG_SECONDS.name, place) is None
+
+
+def test_every_scrape_looks_again():
+    metrics = Metrics()
+    looks = iter(range(10, 20))
+    metrics.before_scrape(lambda: metrics.set(LAST_COMMIT, next(looks)))
+    assert metrics.registry.get_sample_value(LAST_COMMIT.name) == 10
+    assert metrics.registry.get_sample_value(LAST_COMMIT.name) == 11
+
+
+def test_what_is_not_declared_cannot_be_written():
+    with pytest.raises(KeyError):
+        Metrics().add(BUILD.__class__("freshslate_other_total", "counter", "things", "Help.", ()), 1)
+
+
+# faust -----------------------------------------------------------------------------------------------
+
+
+def test_faust_exports_nothing_to_prometheus(tmp_path):
+    """Its sensor crashes on a partition without a highwater, and counts milliseconds."""
+    before = {family.name for family in prometheus_client.REGISTRY.collect()}
+    app = create_app(Settings(data_dir=tmp_path, app_id="test-metrics"))
+    assert {type(sensor) for sensor in (app.monitor, *app.sensors)} == {Monitor}
+    assert "/metrics" not in app.web.views
+    assert {family.name for family in prometheus_client.REGISTRY.collect()} == before

@@ -1,0 +1,111 @@
+import platform
+
+import pytest
+from prometheus_client import generate_latest
+
+from state.models import Models
+from stream.config import Settings
+from stream.metrics import (
+    ASSIGNED,
+    BUILD,
+    CACHE_BYTES,
+    CAUGHT_UP,
+    MEMTABLE_BYTES,
+    MODEL_BYTES,
+    MODEL_ITEMS,
+    MODEL_RULES,
+    MODEL_SESSIONS,
+    OPEN,
+    QUEUE,
+    REPLICA_LAG,
+    REPLICA_RECORDS,
+    REPLICA_SKIPPED,
+    SST_BYTES,
+)
+from stream.replica import Replica
+from stream.sizes import measure_build, measure_sizes
+from tests.state.retrieval.shops import make_delta
+from tests.stream.fakes import Rig
+from tests.stream.records import T, click, records
+
+
+@pytest.fixture
+async def rig(tmp_path):
+    made = Rig(tmp_path)
+    yield made
+    await made.end()
+
+
+@pytest.fixture
+def replica(tmp_path):
+    return Replica(
+        "b:1",
+        deltas_topic="deltas",
+        items_topic="items",
+        config=Models().config,
+        snapshot=tmp_path / "none",
+        snapshot_seconds=60,
+    )
+
+
+def measure(rig, replica):
+    measure_sizes(rig.metrics, rig.loop, rig.partitions, replica)
+    return rig.metrics.value
+
+
+async def test_a_worker_that_has_nothing_yet_shows_zeros_and_no_lag(rig, replica):
+    value = measure(rig, replica)
+    assert [value(metric) for metric in (QUEUE, ASSIGNED, OPEN, SST_BYTES, CAUGHT_UP, MODEL_ITEMS)] == [0] * 6
+    assert b"\nfreshslate_replica_lag_records{" not in generate_latest(rig.metrics.registry)
+
+
+async def test_partitions_and_waiting_chunks_are_those_of_the_loop(rig, replica):
+    await rig.put(records([click("ann", "a")]))
+    assert measure(rig, replica)(QUEUE) == 1
+    await rig.begin(0, 3)
+    await rig.idle()
+    value = measure(rig, replica)
+    assert (value(ASSIGNED), value(OPEN), value(QUEUE)) == (2, 2, 0)
+    await rig.loop.revoked()
+    value = measure(rig, replica)
+    assert (value(ASSIGNED), value(OPEN)) == (0, 0)
+
+
+async def test_rocksdbs_bytes_are_summed_but_for_the_cache_that_all_share(rig, replica):
+    await rig.begin(0, 1)
+    for p in (0, 1):
+        await rig.put(records([click(f"u{n}", "a") for n in range(200)], partition=p))
+    await rig.idle()
+    one, other = (rig.partitions.store(p).usage() for p in (0, 1))
+    value = measure(rig, replica)
+    assert value(MEMTABLE_BYTES) == one.memtables + other.memtables > 10_000
+    for p in (0, 1):
+        rig.partitions.store(p)._db.flush()
+    value = measure(rig, replica)
+    assert value(SST_BYTES) > 1000
+    assert value(CACHE_BYTES) == rig.partitions.store(0).usage().block_cache > 0
+
+
+async def test_the_models_are_counted_and_weighed(rig, replica):
+    replica.models.learn([make_delta([("a", 1, T, 2), ("b", 1, T + 1, 2), ("a", 2, T + 2, 2)])])
+    replica.skipped_items = 3
+    replica.folded["deltas"] = 1
+    replica.caught_up.set()
+    value = measure(rig, replica)
+    assert (value(MODEL_ITEMS), value(MODEL_SESSIONS), value(CAUGHT_UP)) == (2, 2, 1)
+    assert value(MODEL_RULES) == replica.models.n_rules > 0
+    for name in ("sessions", "rules", "popularity"):
+        assert value(MODEL_BYTES, name) == sum(array.nbytes for array in getattr(replica.models, name)) > 0
+    assert value(REPLICA_SKIPPED) == 3
+    assert value(REPLICA_RECORDS, "deltas") == 1
+
+
+async def test_the_replicas_lag_is_shown_by_topic(rig, replica, monkeypatch):
+    monkeypatch.setattr(replica, "lag", lambda: {"deltas": 7, "items": 0})
+    value = measure(rig, replica)
+    assert value(REPLICA_LAG, "deltas") == value(REPLICA_LAG) == 7
+
+
+def test_the_build_says_which_program_runs(rig):
+    measure_build(rig.metrics, Settings(processing_guarantee="at_least_once"), "1.2.3")
+    assert rig.metrics.value(BUILD, "1.2.3", platform.python_version(), "at_least_once") == 1
