@@ -1,4 +1,4 @@
-"""The personalize agent: hands chunks to the loop, and tells it of assignments."""
+"""The personalize agent: hands chunks to the loop, and tells it and the probes of assignments."""
 
 import asyncio
 from collections.abc import Iterable
@@ -8,10 +8,12 @@ import faust
 import uvloop
 from faust.types import TP
 
-from state.errors import FreshslateError, SetupError
-from stream.app import App, AppInput, create_app
+from agents.views import add_views
+from state.errors import FreshslateError
+from stream.app import App, AppInput, create_app, together
 from stream.config import Settings, load_settings
 from stream.loop import Delivery
+from stream.vitals import Vitals
 from stream.worker import Worker
 
 
@@ -21,6 +23,8 @@ def build_app(settings: Settings | None = None) -> App:
     app = create_app(settings)
     source = AppInput(app)
     app.worker = Worker(settings, source)
+    app.vitals = Vitals(app.worker, settings, crash=lambda: app.crash_reason)
+    add_views(app)
     events = app.topic(*settings.input_topics, key_type=None, value_type=bytes)
 
     @app.agent(events, name="personalize")  # type: ignore[untyped-decorator]  # faust is untyped
@@ -30,30 +34,15 @@ def build_app(settings: Settings | None = None) -> App:
 
     @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]  # faust is untyped
     async def assigned(_: App, partitions: Iterable[TP], **__: Any) -> None:
-        await app.worker.loop.assigned(together(partitions, settings.input_topics), source.membership)
+        app.vitals.assigned = together(partitions, settings.input_topics)
+        await app.worker.loop.assigned(app.vitals.assigned, source.membership)
 
     @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]  # faust is untyped
     async def revoked(_: App, partitions: Iterable[TP], **__: Any) -> None:  # noqa: ARG001 - all go
+        app.vitals.assigned = None
         await app.worker.loop.revoked()
 
     return app
-
-
-def together(assigned: Iterable[TP], topics: Iterable[str]) -> frozenset[int]:
-    """Partition numbers of an assignment, which must be the same for every input topic.
-
-    Raises:
-        SetupError: a user's clicks would be in one worker and the purchases in another.
-    """
-    by_topic = {topic: {tp.partition for tp in assigned if tp.topic == topic} for topic in topics}
-    numbers = set().union(*by_topic.values())
-    if any(partitions != numbers for partitions in by_topic.values()):
-        message = (
-            f"the input topics' partitions are not assigned together: {by_topic}. All workers of a group "
-            "must run the same FRESHSLATE_INPUTS, and the topics must have equal partition counts."
-        )
-        raise SetupError(message)
-    return frozenset(numbers)
 
 
 def run_worker(settings: Settings) -> None:
@@ -70,7 +59,9 @@ def run_worker(settings: Settings) -> None:
     )
     try:
         worker.execute_from_commandline()
-    except SystemExit:
-        if isinstance(worker.crash_reason, FreshslateError):
-            raise worker.crash_reason from None
+    except SystemExit as end:
+        # What failed while it ran, or while it started.
+        reason = worker.crash_reason or end.__context__
+        if isinstance(reason, FreshslateError):
+            raise reason from None
         raise

@@ -1,19 +1,27 @@
 """The faust app: every setting of it that Freshslate relies on, and what the loop needs of its consumer."""
 
-import socket
+import uuid
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import faust
+from aiokafka import TopicPartition
 from faust.types import TP
 
+from state.errors import SetupError
 from stream import transport
 from stream.config import Settings
+from stream.transport import Passed
+from stream.web import Web
 
 if TYPE_CHECKING:
+    from stream.vitals import Vitals
     from stream.worker import Worker
 
 _BUFFER_CHUNKS: Final = 8
 """Chunks faust may hold before the loop's own queue; a chunk is hundreds of records."""
+_ANY_PORT: Final = 1
+"""Stands for any port, as 0 does elsewhere, which faust takes for none; nobody asks for this one (tcpmux)."""
 
 
 class App(faust.App):  # type: ignore[misc]  # untyped base
@@ -23,10 +31,27 @@ class App(faust.App):  # type: ignore[misc]  # untyped base
     """Most records in one chunk."""
     worker: "Worker"
     """Starts before the group is joined, and stops before it is left."""
+    vitals: "Vitals"
+    """Watches the worker from before its start until after its end."""
+
+    @property
+    def first_port(self) -> int:
+        """Port for the worker's pages to try first; 0 is any."""
+        port: int = self.conf.web_port
+        return 0 if port == _ANY_PORT else port
+
+    def _new_web(self) -> Web:
+        return Web(self)
 
     async def on_start(self) -> None:
-        """Start the worker; the consumer, a child of this service, comes after."""
+        """Start the worker; the consumer, a child of this service, comes after.
+
+        The pages come first: they have to say what the worker waits for.
+        """
         await super().on_start()
+        if self.conf.web_enabled:
+            await self.web.maybe_start()
+        self.add_future(self.vitals.run())
         await self.worker.start()
         self.add_future(self._watch())
 
@@ -71,17 +96,32 @@ def create_app(settings: Settings) -> App:
         # With standby replicas faust uses its own assignor, which keeps equal partitions of all
         # topics together; without, it falls back to round robin, which does not.
         table_standby_replicas=1,
-        web_port=settings.worker_port or _free_port(),
+        web_bind=settings.worker_host,
+        web_port=settings.worker_port or _ANY_PORT,
         web_tables_enabled=False,
+        # faust's assignor refuses an assignment made for another URL, and a static member that was killed
+        # gets its old one back: so not the URL of its pages, whose port may be another one now.
+        canonical_url=f"http://{settings.instance_id or uuid.uuid4().hex}",
     )
     app.chunk_records = settings.chunk_records
     return app
 
 
-def _free_port() -> int:
-    """A port that nobody listens on now: faust takes no 0 for any."""
-    with socket.create_server(("", 0)) as probe:
-        return int(probe.getsockname()[1])
+def together(assigned: Iterable[TP], topics: Iterable[str]) -> frozenset[int]:
+    """Partition numbers of an assignment, which must be the same for every input topic.
+
+    Raises:
+        SetupError: a user's clicks would be in one worker and the purchases in another.
+    """
+    by_topic = {topic: {tp.partition for tp in assigned if tp.topic == topic} for topic in topics}
+    numbers = set().union(*by_topic.values())
+    if any(partitions != numbers for partitions in by_topic.values()):
+        message = (
+            f"the input topics' partitions are not assigned together: {by_topic}. All workers of a group "
+            "must run the same FRESHSLATE_INPUTS, and the topics must have equal partition counts."
+        )
+        raise SetupError(message)
+    return frozenset(numbers)
 
 
 class AppInput:
@@ -100,6 +140,11 @@ class AppInput:
         """Ask the group for a new generation."""
         thread = self._app.consumer._thread
         thread.thread_loop.call_soon_threadsafe(thread._ensure_consumer()._coordinator.request_rejoin)
+
+    def passed(self) -> Mapping[TopicPartition, Passed]:
+        """How far each assigned partition has been read; empty before the consumer runs."""
+        passed: Mapping[TopicPartition, Passed] = self._app.consumer.passed
+        return passed
 
     @property
     def membership(self) -> Any:

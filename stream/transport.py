@@ -7,15 +7,19 @@ Two transports, one per processing guarantee. They differ in who commits offsets
 transaction (`ExactlyOnceTransport`), or faust's commit timer (`AtLeastOnceTransport`).
 """
 
+import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from aiokafka import TopicPartition
+from aiokafka.errors import IllegalStateError
 from aiokafka.structs import ConsumerRecord
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from faust.types.tuples import ack_lock
+
+log = logging.getLogger(__name__)
 
 SCHEMES: Final = {
     "exactly_once": "freshslate-exactly-once",
@@ -51,6 +55,15 @@ class Membership(NamedTuple):
     instance_id: str | None
 
 
+class Passed(NamedTuple):
+    """How far a partition has been read; both as of the same moment."""
+
+    delivered: int
+    """Offset after the last record that the consumer handed over; 0 before the first."""
+    position: int
+    """Offset that is fetched next. It also passes control records, which are never handed over."""
+
+
 class RebalanceListener(driver.ConsumerRebalanceListener):  # type: ignore[misc]  # untyped base
     """Takes the membership at the moment of the assignment.
 
@@ -70,6 +83,12 @@ class RebalanceListener(driver.ConsumerRebalanceListener):  # type: ignore[misc]
 class ChunkThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # untyped base
     """faust's consumer thread, reading committed records only and noting where fetches start."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._delivered: dict[TopicPartition, int] = {}
+        self.passed: Mapping[TopicPartition, Passed] = {}
+        """By assigned partition. Replaced whole between two fetches, so any thread may read it."""
+
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         # faust ties this to its own transactions, which are not used here; what an upstream
@@ -77,9 +96,24 @@ class ChunkThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # untyp
         consumer._isolation_level = "read_committed"
         return consumer
 
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Seek every assigned partition to its committed offset.
+
+        Where a rebalance takes partitions while the broker is being asked for them, there is nothing to
+        seek: the next assignment asks again. The library raises what would end the worker.
+        """
+        try:
+            offsets: Mapping[TP, int] = await super().seek_to_committed()
+        except IllegalStateError as error:
+            log.info("the assignment changed during a seek: %s", error)
+            return {}
+        return offsets
+
     async def _fetch_records(self, consumer: Any, active_partitions: set[TP], **limits: Any) -> Any:
         before = self._positions(consumer)
+        self.passed = {tp: Passed(self._delivered.get(tp, 0), position) for tp, position in before.items()}
         fetched = await super()._fetch_records(consumer, active_partitions, **limits)
+        self._delivered.update((tp, records[-1].offset + 1) for tp, records in fetched.items())
         return {tp: (before.get(tp), records) for tp, records in fetched.items()}
 
     @staticmethod
@@ -97,6 +131,12 @@ class ChunkConsumer(driver.Consumer):  # type: ignore[misc]  # untyped base
 
     RebalanceListener = RebalanceListener
     membership: Membership | None = None
+
+    @property
+    def passed(self) -> Mapping[TopicPartition, Passed]:
+        """How far each assigned partition has been read."""
+        passed: Mapping[TopicPartition, Passed] = self._thread.passed
+        return passed
 
     def _new_consumer_thread(self) -> ChunkThread:
         return ChunkThread(self, loop=self.loop, beacon=self.beacon)

@@ -9,9 +9,10 @@ import typer
 from typer.testing import CliRunner
 
 from agents import commands
-from stream.scene import SAMPLE
+from stream.event_file import EventFile
 
 ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "tests" / "samples" / "otto.jsonl"
 NOBODY = "127.0.0.1:1"
 """An address where no broker answers."""
 NAMES = [
@@ -23,6 +24,8 @@ NAMES = [
     ["settings"],
     ["replay"],
     ["inspect"],
+    ["simulate"],
+    ["compare"],
 ]
 
 
@@ -86,6 +89,23 @@ def test_a_wrong_speed_is_a_usage_error() -> None:
     assert "neither max" in result.output
 
 
+def test_a_wrong_duration_is_a_usage_error() -> None:
+    result = CliRunner().invoke(commands.app, ["compare", "--since", "yesterday"])
+    assert result.exit_code == 2
+    assert "is no duration such as" in result.output
+
+
+def test_a_simulated_day_is_a_file_that_replay_reads(tmp_path: Path) -> None:
+    file = tmp_path / "day.jsonl"
+    options = ["--hasty", "--rate", "20", "--seconds", "30", "--file", str(file)]
+    result = CliRunner().invoke(commands.app, ["simulate", *options])
+    assert result.exit_code == 0, result.output
+    events = list(EventFile(file, "jsonl"))
+    assert len(events) > 100
+    assert {event.type for event in events} >= {"view", "click", "impression"}
+    assert f"{len(events):,} events of 30 s written to" in " ".join(result.output.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -93,6 +113,8 @@ def test_a_wrong_speed_is_a_usage_error() -> None:
         (["replay", str(SAMPLE), "--format", "parquet"], "no format 'parquet'; known are taobao, otto"),
         (["replay", str(SAMPLE), "--format", "otto"], f"no Kafka broker answers at {NOBODY}"),
         (["inspect", "u1"], f"no Kafka broker answers at {NOBODY}"),
+        (["simulate", "--hasty"], f"no Kafka broker answers at {NOBODY}"),
+        (["compare"], f"no Kafka broker answers at {NOBODY}"),
         (["topics", "create"], f"no Kafka broker answers at {NOBODY}"),
         (["topics", "check"], f"no Kafka broker answers at {NOBODY}"),
         (["worker"], f"no Kafka broker answers at {NOBODY}"),

@@ -1,43 +1,65 @@
 """The agent's wiring, as far as it needs no broker."""
 
+import subprocess
+import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from faust.types import TP
 
-from agents.personalize import build_app, together
-from state.errors import SetupError
+from agents.personalize import build_app
+from stream.app import App
 from stream.config import Settings
+from stream.transport import Membership
 
 INPUTS = ("clicks", "purchases")
 
 
-def test_equal_partitions_of_every_input_are_one_assignment() -> None:
-    assigned = [TP("clicks", 3), TP("purchases", 1), TP("clicks", 1), TP("purchases", 3)]
-    assert together(assigned, INPUTS) == {1, 3}
-
-
-def test_an_assignment_may_be_empty() -> None:
-    assert together([], INPUTS) == frozenset()
-
-
-@pytest.mark.parametrize(
-    "assigned", [[TP("clicks", 1)], [TP("clicks", 1), TP("purchases", 2)]], ids=["one alone", "crossed"]
-)
-def test_partitions_that_do_not_belong_together_stop_the_worker(assigned: list[TP]) -> None:
-    with pytest.raises(SetupError, match="not assigned together"):
-        together(assigned, INPUTS)
-
-
-def test_a_topic_that_is_no_input_does_not_count() -> None:
-    assert together([TP("clicks", 0), TP("purchases", 0), TP("other", 7)], INPUTS) == {0}
-
-
-async def test_the_app_has_one_agent_on_all_inputs_and_a_worker(tmp_path: Path) -> None:
+@pytest.fixture
+async def app(tmp_path: Path) -> AsyncIterator[App]:
     settings = Settings(inputs=INPUTS, topic_prefix="p.", app_id="test-personalize", data_dir=tmp_path)
     app = build_app(settings)
+    yield app
+    await app.worker.stop()
+    if app._consumer is not None:
+        app._consumer._thread.thread_loop.close()
+
+
+async def test_the_app_has_one_agent_on_all_inputs_and_a_worker(app: App, tmp_path: Path) -> None:
     (agent,) = app.agents.values()
     assert set(agent.channel.topics) == {"p.clicks", "p.purchases"}
-    assert app.worker.loop.counts.events == 0
+    assert app.worker.loop.assignment == frozenset()
     assert (tmp_path / "test-personalize" / "worker-0").is_dir()
-    await app.worker.stop()
+
+
+async def test_the_app_has_three_pages(app: App) -> None:
+    assert list(app.web.views) == ["/metrics", "/healthz", "/readyz"]
+
+
+async def test_loop_and_probes_are_told_of_every_assignment(app: App) -> None:
+    assert app.vitals.assigned is None
+    app.consumer.membership = Membership(1, "m", None)
+    await app.on_partitions_assigned.send([TP(f"p.{name}", n) for name in INPUTS for n in (1, 3)])
+    assert app.vitals.assigned == app.worker.loop.assignment == {1, 3}
+    await app.on_partitions_revoked.send([TP("p.clicks", 1)])
+    assert app.vitals.assigned is None
+    assert app.worker.loop.assignment == frozenset()
+
+
+RUN = """
+import sys
+from pathlib import Path
+from agents.personalize import run_worker
+from stream.config import Settings
+run_worker(Settings(data_dir=Path(sys.argv[1]), worker_host="192.0.2.1"))
+"""
+
+
+def test_what_kept_a_worker_from_starting_is_the_last_thing_said(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, str(tmp_path)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("state.errors.StopWorker: the worker's pages cannot listen on 192.0.2.1")

@@ -1,6 +1,5 @@
 import asyncio
 import itertools
-import socket
 from types import SimpleNamespace
 
 import pytest
@@ -9,9 +8,10 @@ from faust.assignor.partition_assignor import PartitionAssignor
 from faust.types import TP
 from yarl import URL
 
-from stream.app import App, AppInput, create_app
+from state.errors import SetupError
+from stream.app import App, AppInput, create_app, together
 from stream.config import Settings
-from stream.transport import ExactlyOnceTransport, Membership
+from stream.transport import ExactlyOnceTransport, Membership, Passed
 
 
 @pytest.fixture
@@ -66,12 +66,10 @@ def test_every_broker_of_a_list_is_used_with_the_scheme_of_the_guarantee(make):
     assert at_least_once.conf.broker == [URL("freshslate-at-least-once://a:1")]
 
 
-def test_without_a_port_each_worker_takes_a_free_one(make):
-    """faust's own default would be the same for every worker of a machine."""
-    port = make(worker_port=0).conf.web_port
-    with socket.create_server(("", port)) as server:
-        assert server.getsockname()[1] == port
-        assert make(worker_port=0).conf.web_port != port
+def test_the_pages_are_where_the_settings_say(make):
+    app = make(worker_host="0.0.0.0", worker_port=7123)
+    assert (app.conf.web_bind, app.first_port) == ("0.0.0.0", 7123)
+    assert make(worker_port=0).first_port == 0
 
 
 def test_the_size_of_chunks_is_the_settings(make):
@@ -117,7 +115,43 @@ def test_topics_of_equal_partition_count_are_assigned_together(make):
     assert all(2 <= len(each) <= 3 for each in numbers.values())
 
 
+# Assignments -----------------------------------------------------------------------------------------
+
+INPUTS = ("clicks", "purchases")
+
+
+def test_equal_partitions_of_every_input_are_one_assignment():
+    assigned = [TP("clicks", 3), TP("purchases", 1), TP("clicks", 1), TP("purchases", 3)]
+    assert together(assigned, INPUTS) == {1, 3}
+
+
+def test_an_assignment_may_be_empty():
+    assert together([], INPUTS) == frozenset()
+
+
+@pytest.mark.parametrize(
+    "assigned", [[TP("clicks", 1)], [TP("clicks", 1), TP("purchases", 2)]], ids=["one alone", "crossed"]
+)
+def test_partitions_that_do_not_belong_together_stop_the_worker(assigned):
+    with pytest.raises(SetupError, match="not assigned together"):
+        together(assigned, INPUTS)
+
+
+def test_a_topic_that_is_no_input_does_not_count():
+    assert together([TP("clicks", 0), TP("purchases", 0), TP("other", 7)], INPUTS) == {0}
+
+
 # Life cycle ------------------------------------------------------------------------------------------
+
+
+class Vitals:
+    """Notes that they are watched."""
+
+    def __init__(self, calls):
+        self.calls = calls
+
+    async def run(self):
+        self.calls.append("watch")
 
 
 class Worker:
@@ -139,18 +173,44 @@ class Worker:
         self.calls.append("stop")
 
 
-async def test_the_worker_starts_and_stops_with_the_app(make):
-    app = make()
-    app.worker = Worker()
+@pytest.fixture
+def worked(make):
+    """Makes an app around a worker that takes notes, and pages that do, too."""
+
+    def app(error=None, **settings):
+        found = make(**settings)
+        found.worker = Worker(error)
+        found.vitals = Vitals(found.worker.calls)
+
+        async def serve():
+            found.worker.calls.append("serve")
+
+        found.web.maybe_start = serve
+        return found
+
+    return app
+
+
+async def test_the_pages_are_there_before_the_worker_starts_and_it_stops_with_the_app(worked):
+    app = worked()
     await app.on_start()
     await asyncio.gather(*app._futures)
     await app.on_stop()
-    assert app.worker.calls == ["start", "run", "stop"]
+    assert app.worker.calls[:2] == ["serve", "start"]
+    assert sorted(app.worker.calls[2:-1]) == ["run", "watch"]
+    assert app.worker.calls[-1] == "stop"
 
 
-async def test_a_worker_that_cannot_start_keeps_the_app_from_starting(make):
-    app = make()
-    app.worker = Worker()
+async def test_without_web_there_are_no_pages(worked):
+    app = worked()
+    app.conf.web_enabled = False  # as `faust worker --without-web` does
+    await app.on_start()
+    await asyncio.gather(*app._futures)
+    assert "serve" not in app.worker.calls
+
+
+async def test_a_worker_that_cannot_start_keeps_the_app_from_starting(worked):
+    app = worked()
 
     async def start():
         raise RuntimeError("the topics do not fit")
@@ -158,6 +218,7 @@ async def test_a_worker_that_cannot_start_keeps_the_app_from_starting(make):
     app.worker.start = start
     with pytest.raises(RuntimeError, match="do not fit"):
         await app.on_start()
+    await asyncio.gather(*app._futures)
 
 
 async def test_the_error_of_the_worker_crashes_the_process(make):
@@ -181,6 +242,7 @@ class Consumer:
         self.assigned = {TP(*tp) for tp in assigned}
         self.sought = []
         self.membership = Membership(4, "m", None)
+        self.passed = {TP("events", 0): Passed(17, 19)}
 
     def assignment(self):
         return self.assigned
@@ -209,6 +271,10 @@ async def test_a_partition_that_was_taken_away_is_not_sought(make, consumer):
 
 async def test_the_membership_is_the_consumers(make, consumer):
     assert AppInput(make()).membership == Membership(4, "m", None)
+
+
+async def test_how_far_was_read_is_the_consumers(make, consumer):
+    assert AppInput(make()).passed() == {TP("events", 0): Passed(17, 19)}
 
 
 async def test_a_rejoin_is_asked_for_in_the_consumers_own_thread(make):

@@ -3,8 +3,10 @@ from types import SimpleNamespace
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.errors import IllegalStateError
 from faust import transport as faust_transport
 from faust.transport.drivers import TRANSPORTS
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +21,7 @@ from stream.transport import (
     ExactlyOnceConsumer,
     ExactlyOnceTransport,
     Membership,
+    Passed,
     register,
 )
 from tests.stream.records import record, records
@@ -271,6 +274,26 @@ async def test_the_fetch_notes_where_each_partition_stood_before(consumer, inner
     assert thread._positions(inner) == {tp: 19}
 
 
+async def test_between_two_fetches_it_is_told_how_far_each_partition_was_read(consumer, inner):
+    thread, tp = consumer._thread, TopicPartition("events", 0)
+    assert consumer.passed == {}
+    inner._subscription.assign_from_user([tp])
+    state = inner._subscription.subscription.assignment.state_value(tp)
+    state.seek(17)
+    inner._fetcher = Fetcher(inner, {tp: [record(b"x", 18)]})
+    await thread._fetch_records(inner, {tp})
+    assert consumer.passed == {tp: Passed(delivered=0, position=17)}
+    inner._fetcher = Fetcher(inner, {})
+    await thread._fetch_records(inner, {tp})
+    assert consumer.passed == {tp: Passed(delivered=19, position=19)}
+    state.seek(21)  # a control record and one that was aborted
+    await thread._fetch_records(inner, {tp})
+    assert consumer.passed == {tp: Passed(delivered=19, position=21)}
+    inner._subscription.assign_from_user([])
+    await thread._fetch_records(inner, {tp})
+    assert consumer.passed == {}
+
+
 async def test_membership_is_taken_at_the_moment_of_the_assignment(consumer, monkeypatch):
     thread = consumer._thread
     coordinator = SimpleNamespace(generation=5, member_id="m-5", _group_instance_id="static")
@@ -293,3 +316,14 @@ async def test_faust_is_told_nothing_of_full_buffers_and_single_messages(consume
     consumer.verify_event_path(0.0, TP0)
     assert consumer._active_partitions == set()
     assert consumer._buffered_partitions == set()
+
+
+async def test_partitions_that_go_while_their_offsets_are_asked_for_are_no_error(
+    consumer, monkeypatch
+) -> None:
+    async def seek_to_committed(thread):
+        raise IllegalStateError("No current assignment for partition events-3")
+
+    monkeypatch.setattr(AIOKafkaConsumerThread, "seek_to_committed", seek_to_committed)
+    await consumer.perform_seek()
+    assert consumer._committed_offset == {}
