@@ -1,188 +1,223 @@
-"""The demo's screen: start-up, a line per click, the last slate in full, and the counts."""
+"""The demo's screen: start-up, a live dashboard or a line a second, and a summary that stays."""
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
 from rich.console import Console
+from rich.live import Live
 from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from state.event import Event
-from state.slate import Slate, SlateItem
+from stream.screens import figures
+from stream.screens.dashboard import STEPS, Dashboard, Rows
+from stream.screens.figures import glyphs_of
+from stream.screens.slate import TOP, legend, slate_table, step_lines
+from stream.view import DemoSummary, DemoView, Walk
 
-TOP: Final = 5
-"""Items shown of a slate, where the line has room for them."""
-LEFT: Final = 33
-"""Columns before the first item."""
-CELL: Final = 15
-"""Columns of an item."""
-VERBS: Final[Mapping[str, str]] = {"add_to_cart": "cart", "remove_from_cart": "uncart", "purchase": "order"}
-TAGS: Final[Mapping[str, tuple[str, str, str]]] = {
-    "session_knn": ("s", "cyan", "similar sessions"),
-    "sequence_rules": ("r", "magenta", "followed before"),
-    "popularity": ("p", "yellow", "popular"),
-    "history": ("h", "blue", "own earlier items"),
-}
-"""Letter, colour and meaning of a candidate source."""
+REFRESH_SECONDS: Final = 0.2
+"""Between two frames."""
+SUMMARY_COLUMNS: Final = 80
+"""A summary is no wider, so that it can be pasted anywhere."""
 
 
 class DemoScreen:
-    """Prints the demo; on a terminal with colours and one moving line, else plain lines."""
+    """Prints the demo; on a terminal a dashboard in place of the text before, which comes back; else lines.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        console: to print on.
+        clock: seconds, for how often a frame is drawn.
+    """
+
+    def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
+        self._clock = clock
+        self._glyphs = glyphs_of(console)
+        self._moves = console.is_terminal and not console.is_dumb_terminal
         self._status: Status | None = None
+        self._live: Live | None = None
+        self._drawn = float("-inf")
+        self._second = -1
         self._told = ""
-        self._last: Slate | None = None
-        self._shown = 0
-        self._hits = 0
+        self._later: list[Text] = []
 
     @contextmanager
     def working(self) -> Iterator[None]:
         """Show what is being done now, for as long as the block lasts."""
-        if not self._console.is_terminal:
+        if not self._moves:
             yield
             return
-        with self._console.status("") as self._status:
+        with self._console.status("", spinner=self._glyphs.spinner) as self._status:
             yield
         self._status = None
+
+    @contextmanager
+    def live(self) -> Iterator[None]:
+        """Show the dashboard for as long as the block lasts; what is printed meanwhile comes after it."""
+        if not self._moves:
+            yield
+            return
+        if self._status is not None:
+            self._status.stop()
+        self._told = ""
+        live = Live(console=self._console, auto_refresh=False, screen=True)
+        try:
+            with live:
+                self._live = live
+                yield
+        finally:
+            self._live, self._told = None, ""
+            for text in self._later:
+                self._console.print(text)
+            self._later.clear()
+            if self._status is not None:
+                self._status.update("")
+                self._status.start()
+
+    def show(self, view: DemoView) -> None:
+        """Draw a view, or leave it if it comes too soon after the last; call it as often as you like."""
+        if not self._moves:
+            self._line(view)
+        elif self._live is not None and self._clock() - self._drawn >= REFRESH_SECONDS:
+            self._drawn = self._clock()
+            self._live.update(Dashboard(view, self._told), refresh=True)
 
     def doing(self, what: str) -> None:
         """Say what is being done now."""
         if what == self._told:
             return
+        self.running(what)
+        if not self._moves or (self._status is None and self._live is None):
+            self._print(Text(f"... {what}"))
         self._told = what
-        if self._status is not None:
-            self._status.update(escape(what))
-        else:
-            self._console.print(f"... {what}", highlight=False, markup=False)
 
     def running(self, what: str) -> None:
         """Show a number that changes all the time; nothing without a terminal."""
-        if self._status is not None:
+        if self._live is not None:
+            self._told = what
+        elif self._status is not None:
             self._status.update(escape(what))
 
     def done(self, what: str, detail: str) -> None:
         """Say that a part of the start-up is done."""
-        self._console.print(Text.assemble(("  ✓ ", "green"), (f"{what:<9}", "bold"), detail))
+        tick = (f"  {self._glyphs.tick} ", "green")
+        self._print(Text.assemble(tick, (f"{what:<9}", "bold"), f" {detail}"))
 
-    def title(self, credit: str) -> None:
-        """Say what this is."""
-        self._console.print(
-            "[bold]Freshslate[/]: a click changes what the shopper sees next, exactly once.\n"
-            "This is a real Kafka, a real worker, and clicks of real shoppers.\n"
-            f"[dim]Data: {credit}[/]\n",
-            highlight=False,
-        )
-
-    def legend(self, shopper: str) -> None:
-        """Explain the lines to come."""
-        legend = Text.assemble(
-            f"\nLive: what shopper {shopper} does, how long it took until their new slate\n"
-            "could be read from Kafka, and the top of it. Others click at the same time.\n  ",
-            ("+", "bold green"),
-            " not in the slate before   ",
-            ("✓3", "bold green"),
-            " the slate before had this item, in place 3\n  why:",
-        )
-        for letter, colour, meaning in TAGS.values():
-            legend.append("  ")
-            legend.append(letter, colour)
-            legend.append(f" {meaning}")
-        self._console.print(legend)
+    def title(self, about: str) -> None:
+        """Say what this is; `about` is the shop and the workers, in a sentence."""
+        self._console.print("[bold]Freshslate[/]: a click changes what the shopper sees next, exactly once.")
+        self._console.print(Text(about))
         self._console.print()
 
-    def slate(self, event: Event, slate: Slate, milliseconds: float) -> None:
-        """Print one line: the event, and the slate that answers it."""
-        item_id = event.items[0].item_id if event.items else ""
-        before = {item.item_id: item.position for item in self._last.items} if self._last else {}
-        place = before.get(item_id)
-        self._shown += 1
-        self._hits += place is not None
-        line = Text(no_wrap=True, overflow="crop")
-        line.append(f"{VERBS.get(event.type, event.type):>6} {item_id:<9}", "bold")
-        line.append(f"{f'✓{place}' if place else '':<4}", "bold green")
-        line.append(f"{milliseconds:>6.0f} ms → ", "dim")
-        for item in slate.items[: max(1, min(TOP, (self._console.width - LEFT) // CELL))]:
-            line.append_text(_cell(item, is_new=self._last is not None and item.item_id not in before))
-        self._console.print(line)
-        self._last = slate
-
-    def explain(self) -> None:
-        """Print the last slate in full: what the decision log holds."""
-        slate = self._last
+    def walked(self, walk: Walk) -> None:
+        """Print the last steps of a shopper, and their last slate in full: what the decision log holds."""
+        slate = walk.slate
         if slate is None:
             return
-        self._console.print(
-            f"\nThe last of these slates, chosen from {slate.candidates} candidates by policy "
-            f"{slate.policy}.\n"
-            "[dim]propensity: the probability of this item in this place. It is in the log, so that\n"
-            "any other policy can be judged by it.[/]",
-            highlight=False,
+        width = self._width
+        told = (
+            f"\nOne shopper, {walk.shopper}: what they did, how long it took until their new slate\n"
+            "could be read from Kafka, and the top of it."
         )
-        self._console.print(slate_table(slate, limit=TOP))
-        self._console.print(
-            f"{self._hits} of {self._shown} events were about an item that the slate before had shown.\n",
-            highlight=False,
+        self._print(Text(told))
+        self._print(Text(" ").append_text(legend()))
+        for line in step_lines([*walk.steps][-STEPS:], self._glyphs, width):
+            self._print(line)
+        told = (
+            f"\nThe last of these slates, chosen from {slate.candidates} candidates by policy {slate.policy}."
         )
+        self._print(Text(told))
+        meaning = (
+            "propensity: the probability of this item in this place. It is in the log, so\n"
+            "that any other policy can be judged by it."
+        )
+        self._print(Text(meaning, "dim"))
+        self._table(slate_table(slate, limit=TOP))
+        self._print(Text(f"{walk.hits} of {walk.count} steps were about an item that a slate had shown.\n"))
 
-    def summary(self, rows: Mapping[str, str], *, is_good: bool) -> None:
-        """Print the counts."""
-        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    def summary(self, summary: DemoSummary, *, is_good: bool) -> None:
+        """Print what was measured; `is_good`: every event was answered exactly once."""
+        rows = Rows(self._glyphs, self._width)
+        for line in (*rows.comparison(summary.effect), *rows.trend(summary.effect)):
+            line.rstrip()
+            self._print(line)
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 1))
         table.add_column(style="bold", no_wrap=True)
         table.add_column(overflow="fold")
-        for name, value in rows.items():
-            table.add_row(name, value)
-        self._console.print(table, highlight=False)
-        verdict = (
-            ("Nothing lost, nothing twice.", "bold green")
-            if is_good
-            else ("Something is wrong, see above.", "bold red")
-        )
-        self._console.print(Text(*verdict))
+        for name, value in self._counted(summary).items():
+            table.add_row(name, Text(value))
+        self._print(Text())
+        self._table(table)
+        self._print(Text(figures.sentence("CTR", summary.effect.ctr), "bold"))
+        if is_good:
+            self._print(Text("Nothing lost, nothing twice.", "bold green"))
+        else:
+            self._print(Text("Something is wrong, see above.", "bold red"))
 
     def kept(self, variables: Mapping[str, str], shopper: str) -> None:
         """Say how to look around while everything still runs."""
-        self._console.print("\nAll of it still runs, until Ctrl-C. In another terminal:")
+        self._print(Text("\nAll of it still runs, until Ctrl-C. In another terminal:"))
         for name, value in variables.items():
-            self._console.print(f"  export {name}={value}", highlight=False, markup=False)
-        self._console.print(f"  freshslate inspect {shopper}", highlight=False, markup=False)
+            self._print(Text(f"  export {name}={value}"))
+        self._print(Text(f"  freshslate inspect {shopper} --follow"))
+
+    @property
+    def _width(self) -> int:
+        return min(SUMMARY_COLUMNS, self._console.width)
+
+    def _print(self, text: Text) -> None:
+        """Print without cutting lines: the terminal may, a file need not."""
+        if self._live is not None:
+            self._later.append(text)
+        else:
+            self._console.print(text, soft_wrap=True)
+
+    def _table(self, table: Table) -> None:
+        """Print a table without blanks at the ends of its lines."""
+        options = self._console.options.update(width=self._width)
+        for segments in self._console.render_lines(table, options, pad=False):
+            line = Text.assemble(*((segment.text, segment.style or "") for segment in segments))
+            line.rstrip()
+            self._print(line)
+
+    def _line(self, view: DemoView) -> None:
+        """Print a line, at most one a second."""
+        if int(view.elapsed) <= self._second:
+            return
+        self._second = int(view.elapsed)
+        self._print(Text(second_line(view, self._glyphs)))
+
+    def _counted(self, summary: DemoSummary) -> dict[str, str]:
+        glyphs, counts = self._glyphs, summary.counts
+        p50, p99 = (figures.milliseconds(value, glyphs) for value in (summary.p50, summary.p99))
+        kills = f", {figures.counted(counts.kills, 'kill')}" if counts.kills else ""
+        live = summary.events - summary.past_events
+        return {
+            "events": f"{summary.events:,}: {summary.past_events:,} as the past, then "
+            f"{live:,} live in {summary.seconds:.0f} s",
+            "slates": f"{summary.slates:,}, for {counts.asked:,} events that ask for one",
+            f"event {glyphs.arrow} slate": f"p50 {p50}, p99 {p99}, from send to read_committed",
+            "workers": f"{summary.workers}{kills}",
+            "lost": f"{counts.lost:,}",
+            "duplicates": f"{counts.duplicates:,}",
+            "dead letters": f"{counts.dead_letters:,}",
+            "audit": summary.audit,
+        }
 
 
-def slate_table(slate: Slate, *, limit: int | None = None) -> Table:
-    """A slate's items, each with why it is there."""
-    table = Table("place", "item", "score", "propensity", "why", box=None, header_style="dim", padding=(0, 2))
-    for item in slate.items[:limit]:
-        table.add_row(
-            str(item.position),
-            Text(item.item_id),
-            f"{item.score:.3f}",
-            f"{item.propensity:.4f}",
-            reasons(item),
-        )
-    return table
-
-
-def reasons(item: SlateItem) -> Text:
-    """Every candidate source that proposed the item, the strongest first, with its part of the score."""
-    told = Text()
-    for source in sorted(item.sources, key=lambda source: -source.score):
-        _, colour, meaning = TAGS.get(source.name, ("", "", source.name))
-        told.append(", " if told else "")
-        told.append(meaning, colour)
-        told.append(f" {source.score:.2g}")
-    return told
-
-
-def _cell(item: SlateItem, *, is_new: bool) -> Text:
-    cell = Text("+" if is_new else " ", "bold green")
-    cell.append(item.item_id, "green" if is_new else "")
-    cell.append("·", "dim")
-    for source in sorted(item.sources, key=lambda source: -source.score):
-        letter, colour, _ = TAGS.get(source.name, ("?", "", ""))
-        cell.append(letter, colour)
-    cell.pad_right(max(1, CELL - len(cell)))
-    return cell
+def second_line(view: DemoView, glyphs: figures.Glyphs) -> str:
+    """A second of the demo in one line, for a log."""
+    latency, ctr, counts = view.latency, view.effect.ctr, view.counts
+    p50, p99 = (figures.milliseconds(series.now, glyphs) for series in (latency.p50, latency.p99))
+    learned, random = (
+        figures.percent(value, glyphs) for value in ((ctr.learned, ctr.random) if ctr else (None, None))
+    )
+    serving = sum(worker.state == "serving" for worker in view.workers)
+    return (
+        f"{view.elapsed:3.0f} s  {figures.count(view.events.per_second.now, glyphs)} events/s  "
+        f"p50 {p50} p99 {p99}  CTR learned {learned} random {random}  "
+        f"lost {counts.lost} duplicates {counts.duplicates}  workers {serving}/{len(view.workers)}"
+    )

@@ -10,8 +10,8 @@ from state.profile import Profile
 from state.session import session_items
 from state.slate import Slate
 from stream.inspection import Inspection, counted, interactions
-from stream.screens.demo import slate_table
 from stream.screens.replay import moment
+from stream.screens.slate import slate_table
 
 ITEMS: Final = 12
 """Latest interactions shown; --json has all."""

@@ -14,8 +14,8 @@ from rich.text import Text
 from state.event import Event
 from stream.event_file import EventSource, Span
 from stream.formats import Reject, Rejects
-from stream.replay import Progress as Sent
 from stream.replay import ReplayReport
+from stream.sender import Progress as Sent
 
 LINE_SECONDS: Final = 5.0
 """Between two lines of progress where there is no terminal."""

@@ -8,9 +8,10 @@ from rich.console import Console
 from state.event import Event
 from stream.event_file import EventList, Span
 from stream.formats import Reject
-from stream.replay import Progress, ReplayReport
+from stream.replay import ReplayReport
 from stream.screens import replay
 from stream.screens.replay import ReplayScreen, moment, print_report
+from stream.sender import Progress
 
 EVENTS = [Event(event_id=str(n), type="search", user_id="u", time=1_700_000_000_000 + n) for n in range(3)]
 
