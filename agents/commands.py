@@ -7,16 +7,18 @@ import logging
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from msgspec import to_builtins
 from rich.console import Console
 
 from state.errors import FreshslateError
 from state.event import DEFAULT_TENANT
+from state.simulation.config import ShopConfig, demo_config
 from stream.broker import Broker, BrokerError
 from stream.child import ended
-from stream.config import load_settings, settings_table
+from stream.config import Settings, load_settings, settings_table
 from stream.event_file import EventFile
 from stream.inspection import as_json, inspect_user
 from stream.interrupt import Interruptible
@@ -25,6 +27,9 @@ from stream.screens.inspection import print_inspection
 from stream.screens.replay import ReplayScreen, print_report
 from stream.screens.settings import print_settings
 from stream.topics import check_topics, create_topics, topic_specs
+
+if TYPE_CHECKING:
+    from stream.simulate import SimulateOptions
 
 app = typer.Typer(
     name="freshslate",
@@ -61,23 +66,33 @@ def speed_of(text: str) -> float | None:
     raise typer.BadParameter(message)
 
 
-@app.command(epilog="Example: [bold]freshslate demo --seconds 60 --json demo.json[/]")
+@app.command(
+    epilog="Examples: [bold]freshslate demo --seconds 60 --json demo.json[/], "
+    "[bold]freshslate demo --workers 2 --kill-every 10[/]"
+)
 def demo(
-    seconds: Annotated[float, typer.Option(min=1, help="Length of the live part.")] = 30.0,
-    speed: Annotated[float, typer.Option(min=0.1, max=20, help="2: twice as many events a second.")] = 1.0,
-    result: Annotated[Path | None, typer.Option("--json", help="File to write the counts to.")] = None,
+    seconds: Annotated[float, typer.Option(min=1, help="Length of the live part.")] = 60.0,
+    workers: Annotated[int, typer.Option(min=1, max=32, help="Worker processes.")] = 1,
+    rate: Annotated[float, typer.Option(min=1, max=5000, help="Events a second, on average.")] = 100.0,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed is another shop.")] = 1,
+    kill_every: Annotated[
+        float | None, typer.Option(min=1, help="Kill a worker (kill -9) each so many seconds.")
+    ] = None,
+    result: Annotated[Path | None, typer.Option("--json", help="File to write the result to.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave it all running until Ctrl-C.")] = False,
 ) -> None:
-    """See it work: a broker, a worker, real clicks, and a slate that changes with each of them.
+    """See it learn: a broker, workers and a simulated shop, live; and what learning is worth.
 
-    Needs nothing but Python, and leaves nothing behind. With FRESHSLATE_BROKER set it uses that broker, with
-    topics of its own. Exit code 1 if anything was lost or came twice.
+    Half of the shoppers get random slates, to compare with. Needs nothing but Python, and leaves nothing
+    behind. With FRESHSLATE_BROKER set it uses that broker, with topics of its own. Exit code 1 if anything
+    was lost or came twice.
     """
     from stream.demo import DemoOptions, run_demo  # noqa: PLC0415 - the runtime takes a second to import
     from stream.screens.demo import DemoScreen  # noqa: PLC0415
 
     _quiet()
-    if not run_demo(DemoOptions(seconds, speed, result, keep), DemoScreen(out)):
+    options = DemoOptions(seconds, workers, rate, seed, kill_every, result, keep)
+    if not run_demo(options, DemoScreen(out)):
         raise typer.Exit(1)
 
 
@@ -163,11 +178,17 @@ def replay(
     print_report(out, report, source.rejects.examples)
 
 
-@app.command(epilog="Example: [bold]freshslate inspect u-4821193 --slates 1[/]")
+@app.command(
+    epilog="Examples: [bold]freshslate inspect u-4821193 --slates 1[/], "
+    "[bold]freshslate inspect u-4821193 --follow[/]"
+)
 def inspect(
     user: Annotated[str, typer.Argument(help="The user_id, or the anonymous_id, of the events.")],
     tenant: Annotated[str, typer.Option(help="The tenant of the events.")] = DEFAULT_TENANT,
     slates: Annotated[int, typer.Option(min=0, help="How many of the latest slates.")] = 3,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on with everything that happens, until Ctrl-C.")
+    ] = False,
     as_text: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
 ) -> None:
     """Show what is known of a shopper: session, items, and why each item is in the latest slates.
@@ -175,11 +196,119 @@ def inspect(
     Reads the user's partition of two topics; no worker needs to run.
     """
     _quiet()
-    found = asyncio.run(inspect_user(load_settings(), user, tenant=tenant, slates=slates))
+    loaded = load_settings()
+    if follow:
+        _follow(loaded, user, tenant=tenant, slates=slates, as_text=as_text)
+        return
+    found = asyncio.run(inspect_user(loaded, user, tenant=tenant, slates=slates))
     if as_text:
         typer.echo(json.dumps(as_json(found), indent=2))
     else:
         print_inspection(out, found, time.time_ns() // 1_000_000)
+
+
+def _follow(loaded: Settings, user: str, *, tenant: str, slates: int, as_text: bool) -> None:
+    """Print steps until Ctrl-C, which is a good end."""
+    from stream.follow import follow_user  # noqa: PLC0415 - the runtime takes a second to import
+    from stream.screens.timeline import TimelineScreen  # noqa: PLC0415
+    from stream.timeline import Step  # noqa: PLC0415
+    from stream.timeline import as_json as step_json  # noqa: PLC0415
+
+    def echo(step: Step) -> None:
+        typer.echo(json.dumps(step_json(step)))
+
+    with Interruptible() as until, TimelineScreen(out) as screen, contextlib.suppress(KeyboardInterrupt):
+        if as_text:
+            steps = follow_user(loaded, user, tenant=tenant, slates=slates, on_step=echo)
+        else:
+            steps = follow_user(
+                loaded, user, tenant=tenant, slates=slates, on_step=screen.step, on_progress=screen.doing
+            )
+        until.run(steps)
+
+
+@app.command(
+    epilog="Examples: [bold]freshslate simulate --rate 500 --seconds 600[/], "
+    "[bold]freshslate simulate --file day.jsonl --seconds 86400[/]"
+)
+def simulate(
+    seconds: Annotated[float, typer.Option(min=1, help="How long, in the shop's time.")] = 60.0,
+    rate: Annotated[float, typer.Option(min=0.1, max=100_000, help="Events a second, on average.")] = 50.0,
+    shoppers: Annotated[int, typer.Option(min=1, max=10_000_000, help="How many there are.")] = 100_000,
+    items: Annotated[int, typer.Option(min=120, max=1_000_000, help="How many the shop has.")] = 20_000,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed is another shop.")] = 1,
+    hasty: Annotated[
+        bool, typer.Option("--hasty", help="The demo's shop, where a thought takes a second.")
+    ] = False,
+    file: Annotated[Path | None, typer.Option(help="Write JSON lines to this file instead.")] = None,
+) -> None:
+    """Play a simulated shop: its shoppers send events, read their slates, and react to them.
+
+    Its shoppers have hidden tastes, and true click probabilities are known. Needs topics and workers; with
+    --file it needs neither, and `freshslate replay FILE --format jsonl` sends it later.
+    """
+    from stream.screens.demo import DemoScreen  # noqa: PLC0415 - the runtime takes a second to import
+    from stream.screens.experiment import print_comparison  # noqa: PLC0415
+    from stream.simulate import SimulateOptions  # noqa: PLC0415
+    from stream.simulate import simulate as play  # noqa: PLC0415
+
+    _quiet()
+    config = (
+        demo_config(rate) if hasty else ShopConfig(events_per_second=rate, shoppers=shoppers, items=items)
+    )
+    options = SimulateOptions(config, seed, seconds)
+    if file is not None:
+        _write(options, file)
+        return
+    screen = DemoScreen(out)
+    with Interruptible() as interruptible, screen.working():
+        found = interruptible.run(play(load_settings(), options, screen))
+    print_comparison(out, found)
+
+
+def _write(options: "SimulateOptions", file: Path) -> None:
+    """Write events with a progress bar."""
+    from rich.progress import Progress  # noqa: PLC0415
+
+    from stream.simulate import write_events  # noqa: PLC0415
+
+    with Progress(console=out) as progress, file.open("wb") as sink:
+        bar = progress.add_task(file.name, total=options.seconds)
+        count = write_events(options, sink, on_progress=lambda _, done: progress.update(bar, completed=done))
+    out.print(f"{count:,} events of {options.seconds:g} s written to {file}", highlight=False)
+
+
+@app.command(epilog="Example: [bold]freshslate compare --since 24h[/]")
+def compare(
+    since: Annotated[
+        str | None, typer.Option(help="Only the latest 90s, 30m, 24h, 7d; default: everything.")
+    ] = None,
+    as_text: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
+) -> None:
+    """Compare users of learned slates with the control group: CTR, conversion, revenue per session.
+
+    Reads the slates and the input topics; no worker needs to run. Needs FRESHSLATE_RANDOM_SHARE above 0.
+    """
+    from stream.experiment import compare_groups  # noqa: PLC0415 - the runtime takes a second to import
+    from stream.screens.experiment import print_comparison  # noqa: PLC0415
+
+    _quiet()
+    begin = None if since is None else time.time_ns() // 1_000_000 - milliseconds_of(since)
+    found = asyncio.run(compare_groups(load_settings(), since=begin))
+    if as_text:
+        typer.echo(json.dumps(to_builtins(found), indent=2))
+    else:
+        print_comparison(out, found)
+
+
+def milliseconds_of(text: str) -> int:
+    """A duration option such as 24h, in milliseconds."""
+    from stream.experiment import duration_ms  # noqa: PLC0415
+
+    try:
+        return duration_ms(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _quiet() -> None:

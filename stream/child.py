@@ -1,9 +1,11 @@
 """A worker process of our own: started with our settings, never left behind."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -41,10 +43,11 @@ class ChildWorker:
     Args:
         settings: what was set in them becomes the worker's environment.
         folder: for its log; removed when the worker is stopped.
+        name: of its log.
     """
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        self._log = folder / "worker.log"
+    def __init__(self, settings: Settings, folder: Path, *, name: str = "worker") -> None:
+        self._log = folder / f"{name}.log"
         script = str(Path(__file__).with_name("supervisor.py"))
         worker = [sys.executable, "-m", "agents.commands", "worker"]
         with self._log.open("wb") as log:
@@ -84,10 +87,21 @@ class ChildWorker:
         """What the worker has printed."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
-    def stop(self) -> None:
-        """Let the worker finish its cycle and end; a second call does nothing."""
+    def kill(self) -> None:
+        """End the worker by SIGKILL: it has no chance to finish anything. Its folder stays."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        self._supervisor.wait(STOP_SECONDS)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Tell the worker to finish its cycle and end, without waiting for it."""
         if self._supervisor.stdin is not None:
             self._supervisor.stdin.close()
+
+    def stop(self) -> None:
+        """Let the worker finish its cycle and end; a second call does nothing."""
+        self.let_go()
         try:
             self._supervisor.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

@@ -81,6 +81,11 @@ def decode_item(key: bytes | None, value: bytes) -> CatalogueItem:
     return parse_item(text, fields)
 
 
+def encode_item(item: CatalogueItem) -> bytes:
+    """Turn a catalogue item into the wire form that `decode_item` reads."""
+    return _JSON.encode(item)
+
+
 def encode_slate(slate: Slate) -> bytes:
     """Turn a slate into a value for the topic `slates`."""
     return _JSON.encode(slate)

@@ -1,52 +1,64 @@
-"""The demo: a broker, one worker process, real clicks; and what became of every one of them.
+"""The demo: a broker, worker processes, a simulated shop, and what became of every one of its events.
 
-Nothing of it stays: the broker, the worker and their folders end with this process, also when it is
+Nothing of it stays: the broker, the workers and their folders end with this process, also when it is
 interrupted or killed; on a broker that was given, topics of a unique prefix are made and removed.
 """
 
 import asyncio
 import contextlib
 import json
+import random
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
-from aiokafka.protocol.admin import DeleteGroupsRequest
-from msgspec import Struct, structs, to_builtins
+from msgspec import Struct, to_builtins
 
 from state.errors import FreshslateError
-from state.event import Event
+from state.evaluation.confidence import Comparison
+from state.evaluation.experiment import ExperimentResult
+from state.simulation.config import demo_config
+from state.simulation.shop import Shop
 from stream.audit import Report, audit
+from stream.beside import beside
 from stream.broker import broker_for
-from stream.child import ChildWorker
-from stream.codecs import decode_slate, encode_event
+from stream.closed_loop import ClosedLoop
 from stream.config import Settings, load_settings
-from stream.event_file import EventList
+from stream.crew import Crew
+from stream.experiment import compare_groups
 from stream.interrupt import Interruptible
-from stream.replay import Router, replay
-from stream.scene import CREDIT, Scene, load_sample, make_scene
+from stream.presenter import Presenter
+from stream.roster import Roster
+from stream.scoreboard import Scoreboard
 from stream.screens.demo import DemoScreen
 from stream.tally import Tally
-from stream.topics import admin_client, create_topics, describe, topic_specs
+from stream.topics import create_topics, remove_topics, topic_specs
+from stream.view import DemoSummary
 from stream.work import Engine
 from stream.worker import event_rules, step_rules
 
+ABOUT: Final = (
+    "This is a real Kafka and real workers. The shop is simulated: its shoppers have tastes that the "
+    "workers cannot see, and half of them get random slates, to compare with."
+)
+PAST_SECONDS: Final = 40
+"""How long the shop has been open when the demo begins; the models learn from that first."""
+RANDOM_SHARE: Final = 0.5
+"""Share of shoppers with random slates, where none is set: halves tell a difference soonest."""
 START_SECONDS: Final = 240.0
-"""How long the worker may take to its first slate; compiling takes some 40 s on a slow machine."""
+"""How long the workers may take to the first slate; compiling takes some 40 s on a slow machine."""
 ANSWER_SECONDS: Final = 20.0
 """A slate that does not come for so long, while no other one comes either, is lost."""
 STAGES: Final = (
-    ("opened partitions", "the worker reads the past"),
-    ("models caught up", "the worker joins the group"),
-    ("", "the worker starts and compiles its kernels (the first time 10-40 s)"),
+    ("opened partitions", "the workers read the past"),
+    ("models caught up", "the workers join the group"),
+    ("", "the workers start and compile their kernels (the first time 10-60 s)"),
 )
-"""What the worker does, by the latest of these lines in its log."""
+"""What a worker does, by the latest of these lines in its log."""
 
 
 class DemoOptions(NamedTuple):
@@ -54,30 +66,46 @@ class DemoOptions(NamedTuple):
 
     seconds: float
     """Length of the live part."""
-    speed: float = 1.0
-    """2 is twice as many events a second."""
+    workers: int = 1
+    """Processes."""
+    rate: float = 100.0
+    """Events a second that the shop aims at."""
+    seed: int = 1
+    """Of the shop, and of who is killed."""
+    kill_every: float | None = None
+    """Seconds between two kills; None: nobody is killed."""
     json: Path | None = None
     """Where the result is written."""
     keep: bool = False
     """Leave everything running at the end, until Ctrl-C."""
 
 
-class DemoResult(Struct, kw_only=True):
-    """What the demo found; written as JSON."""
+class Result(Struct, kw_only=True):
+    """What the demo found; written as JSON. The log is what all of it is counted from, but the latency."""
 
     events: int
-    live_events: int
-    """Those whose latency was measured; the others were the past."""
+    past_events: int
+    """Those before the live part, whose latency was not measured."""
     slates: int
     event_to_slate_ms: dict[str, float | None]
-    dead_letters: int
-    duplicates: int
+    ctr: Comparison
+    """Slates with a click, per slate shown in the live part."""
+    conversion: Comparison
+    revenue: Comparison
+    """Per session of the live part."""
+    oracle: dict[str, float | None]
+    """Share of the best possible click probability, by group: one minus the relative regret."""
     lost: int
+    duplicates: int
+    dead_letters: int
     rewards: int
+    workers: int
+    kills: int
     seconds: float
     """Length of the live part."""
     start_seconds: float
     """From nothing to the first slate."""
+    seed: int
     audit: dict[str, Any]
     version: str
 
@@ -92,23 +120,21 @@ def run_demo(options: DemoOptions, screen: DemoScreen) -> bool:
     """Run the demo; whether every event was answered exactly once.
 
     Raises:
-        FreshslateError: The worker ended, or never answered.
+        FreshslateError: A worker ended, or none ever answered.
         BrokerError: No broker can be started.
         KeyboardInterrupt: Somebody wants it to end.
     """
     given = load_settings()
     started = time.perf_counter()
-    screen.title(CREDIT)
-    with Interruptible() as interruptible, _folder() as folder:
-        with screen.working():
-            screen.doing("starting Kafka")
-            broker = broker_for(given.broker if given.is_broker_given else None, on_progress=screen.doing)
-            with broker as address:
-                screen.done("Kafka", f"answers at {address}")
-                settings = _settings(address, folder)
-                demo = _Demo(settings, options, screen, started)
-                result = interruptible.run(demo.run(folder, removes_topics=given.is_broker_given))
-        return result.is_good
+    screen.title(ABOUT)
+    with Interruptible() as interruptible, _folder() as folder, screen.working():
+        screen.doing("starting Kafka")
+        broker = broker_for(given.broker if given.is_broker_given else None, on_progress=screen.doing)
+        with broker as address:
+            screen.done("Kafka", f"answers at {address}")
+            settings = demo_settings(address, folder, options)
+            demo = _Demo(settings, options, screen, started)
+            return interruptible.run(demo.run(folder, removes=given.is_broker_given)).is_good
 
 
 @contextlib.contextmanager
@@ -117,9 +143,10 @@ def _folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def _settings(address: str, folder: Path) -> Settings:
-    """The settings of the environment, with a place of our own."""
+def demo_settings(address: str, folder: Path, options: DemoOptions) -> Settings:
+    """The settings of the environment, with a place of our own and a control group."""
     name = f"demo-{uuid.uuid4().hex[:8]}"
+    given = load_settings()
     return load_settings(
         broker=address,
         topic_prefix=f"{name}.",
@@ -127,7 +154,10 @@ def _settings(address: str, folder: Path) -> Settings:
         instance_id=None,
         data_dir=folder / "data",
         worker_port=0,
+        worker_host="127.0.0.1",
         log_level="info",
+        random_share=given.random_share if "random_share" in given.model_fields_set else RANDOM_SHARE,
+        partitions=given.partitions if options.workers <= given.partitions else options.workers,
     )
 
 
@@ -139,58 +169,72 @@ class _Demo:
         self._options = options
         self._screen = screen
         self._started = started
-        self._scene: Scene = make_scene(load_sample(), options.seconds, speed=options.speed)
         self._tally = Tally(settings.slate_types)
-        self._shown: dict[str, Event] = {}
+        self._board = Scoreboard(self._tally)
+        self._presenter = Presenter(screen, self._board, rate=options.rate, seconds=options.seconds)
+        self._draw = random.Random(options.seed)
 
-    async def run(self, folder: Path, *, removes_topics: bool) -> DemoResult:
-        """Topics, worker, past, live, audit."""
-        settings = self._settings
+    async def run(self, folder: Path, *, removes: bool) -> Result:
+        """Topics, workers, past, live, audit."""
+        settings, options = self._settings, self._options
         try:
             await create_topics(settings.broker, topic_specs(settings))
-            with ChildWorker(settings, folder) as worker:
-                main = self._walk(worker)
-                result = await first_error(main, self._read(), self._watch(worker))
-                self._tell(result)
-                if self._options.keep:
-                    await self._stay(worker)
+            membership: Final = "static" if options.kill_every else "dynamic"
+            with Crew(settings, folder, options.workers, membership=membership) as crew:
+                roster = Roster(crew)
+                self._presenter.workers = roster.rows
+                async with beside(roster.watch()):
+                    result = await self._walk(roster)
+                    if options.keep:
+                        await self._stay()
         finally:
             self._screen.running("cleaning up")
-            if removes_topics:
-                await _remove(settings)
+            if removes:
+                await remove_topics(settings)
         return result
 
-    async def _walk(self, worker: ChildWorker) -> DemoResult:
-        scene, screen, tally = self._scene, self._screen, self._tally
-        for event in scene.past:
-            tally.sent(event.event_id, event.type)
-        await replay(self._settings, EventList(scene.past))
-        await self._first_slate(worker)
-        start_seconds = time.perf_counter() - self._started
-        screen.done("worker", f"answers, {start_seconds:.0f} s after the start")
-        await self._answered()
-        screen.done("past", f"{len(scene.past)} events of 20 shoppers, learned at full speed")
-        screen.legend(scene.shopper)
-        live_start = time.perf_counter()
-        async with self._producer() as send:
-            await self._play(send)
-        live_seconds = time.perf_counter() - live_start
-        await self._answered()
-        screen.explain()
+    async def _walk(self, roster: Roster) -> Result:
+        screen, board = self._screen, self._board
+        shop = await asyncio.to_thread(_opened, self._options)
+        async with ClosedLoop(self._settings, shop, board) as loop, beside(loop.follow()):
+            items = await loop.announce()
+            screen.done("shop", f"{items:,} items, {shop.config.shoppers:,} shoppers")
+            past = await loop.catch_up()
+            start_seconds = await self._first_slate(roster)
+            await self._answered()
+            screen.done("past", f"{past:,} events, learned at full speed")
+            past += await loop.catch_up()
+            live_from = shop.now + 1
+            board.go_live(live_from)
+            live_start = time.perf_counter()
+            with screen.live():
+                await self._live(loop, roster)
+            live_seconds = time.perf_counter() - live_start
+            screen.doing("waiting for the last slates")
+            await self._answered()
         screen.doing("checking the whole log: folding every event once more in this process")
-        return self._result(await self._audit(), live_seconds, start_seconds)
+        report = await self._audit()
+        found = await compare_groups(self._settings, since=live_from)
+        result = self._result(report, found, past, live_seconds, start_seconds)
+        self._tell(result, found)
+        return result
 
-    async def _first_slate(self, worker: ChildWorker) -> None:
+    async def _first_slate(self, roster: Roster) -> float:
+        """Wait for the first slate; returns the seconds since the start."""
         deadline = time.monotonic() + START_SECONDS
         while not self._tally.slates:
-            log = worker.log()
+            log = roster.slowest_log()
             self._screen.doing(next(text for line, text in STAGES if line in log))
             if time.monotonic() > deadline:
                 message = (
-                    f"no slate came within {START_SECONDS:.0f} s; the worker's log ends with:\n{log[-2000:]}"
+                    f"no slate came within {START_SECONDS:.0f} s; a worker's log ends with:\n{log[-2000:]}"
                 )
                 raise FreshslateError(message)
             await asyncio.sleep(0.1)
+        seconds = time.perf_counter() - self._started
+        workers = f"{self._options.workers} process{'es' if self._options.workers > 1 else ''}"
+        self._screen.done("workers", f"{workers}; the first slate came {seconds:.0f} s after the start")
+        return seconds
 
     async def _answered(self) -> None:
         """Wait for every slate asked for, as long as any come."""
@@ -200,77 +244,22 @@ class _Demo:
             if self._tally.slates > slates:
                 slates, since = self._tally.slates, time.monotonic()
 
-    async def _play(self, send: Callable[[Event], Coroutine[Any, Any, None]]) -> None:
-        """Send every cue when it is due, at its time."""
-        start = time.perf_counter()
-        for number, cue in enumerate(self._scene.cues, 1):
-            wait = start + cue.due - time.perf_counter()
-            if wait > 0:
-                await asyncio.sleep(wait)
-            event = structs.replace(cue.event, time=time.time_ns() // 1_000_000)
-            if event.user_id == self._scene.shopper:
-                self._shown[event.event_id] = event
-            await send(event)
-            if number % 25 == 1:
-                p50 = self._tally.latency().p50 or 0
-                left = self._options.seconds - cue.due
-                self._screen.running(
-                    f"{left:.0f} s left, {self._tally.slates:,} slates, half of them within {p50:.0f} ms"
-                )
+    async def _live(self, loop: ClosedLoop, roster: Roster) -> None:
+        """Play, and show it; and kill now and then."""
+        async with beside(self._presenter.run()), beside(self._kill(roster)):
+            await loop.play(self._options.seconds)
 
-    @contextlib.asynccontextmanager
-    async def _producer(self) -> AsyncIterator[Callable[[Event], Coroutine[Any, Any, None]]]:
-        settings = self._settings
-        topics = await describe(settings.broker, settings.input_topics)
-        route = Router(settings, topics)
-        async with AIOKafkaProducer(
-            bootstrap_servers=settings.broker, linger_ms=0, enable_idempotence=True
-        ) as producer:
-            for topic in topics:
-                await producer.partitions_for(topic)
-
-            async def send(event: Event) -> None:
-                key = event.key.encode()
-                topic, partition = route(event.type, key)
-                value = encode_event(event)
-                self._tally.sent(event.event_id, event.type, at=time.perf_counter())
-                await producer.send(topic, value, key=key, partition=partition, timestamp_ms=event.time)
-
-            yield send
-            await producer.flush()
-
-    async def _read(self) -> None:
-        """Follow slates and dead letters, as a shop would, for ever."""
-        settings = self._settings
-        async with AIOKafkaConsumer(
-            bootstrap_servers=settings.broker,
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-        ) as consumer:
-            topics = (settings.slates_topic, settings.dlq_topic)
-            consumer.assign([TopicPartition(t, p) for t in topics for p in range(settings.partitions)])
-            while True:
-                fetched = await consumer.getmany(timeout_ms=500)
-                now = time.perf_counter()
-                for tp, records in fetched.items():
-                    if tp.topic == settings.dlq_topic:
-                        self._tally.dead_letters += len(records)
-                        continue
-                    for record in records:
-                        self._show(record.value, now)
-
-    def _show(self, value: bytes, now: float) -> None:
-        slate = decode_slate(value)
-        milliseconds = self._tally.read(slate, now)
-        event = self._shown.get(slate.trigger.event_id)
-        if event is not None and milliseconds is not None:
-            self._screen.slate(event, slate, milliseconds)
-
-    async def _watch(self, worker: ChildWorker) -> None:
-        while True:
-            worker.check()
-            await asyncio.sleep(0.1)
+    async def _kill(self, roster: Roster) -> None:
+        """Kill a worker now and then, as `kill -9` does, and start it again."""
+        while self._options.kill_every:
+            await asyncio.sleep(self._options.kill_every)
+            member = self._draw.choice(roster.members)
+            self._presenter.kills += 1
+            self._screen.running(
+                f"kill -9 {member.child.pid}: {member.name} has no chance to finish anything"
+            )
+            await roster.restart(member)
+        await asyncio.Event().wait()
 
     async def _audit(self) -> Report:
         settings = self._settings
@@ -283,43 +272,57 @@ class _Demo:
         )
         return await audit(settings, engine)
 
-    def _result(self, report: Report, live_seconds: float, start_seconds: float) -> DemoResult:
+    def _result(
+        self,
+        report: Report,
+        found: ExperimentResult,
+        past: int,
+        live_seconds: float,
+        start_seconds: float,
+    ) -> Result:
         tally = self._tally
-        return DemoResult(
+        return Result(
             events=tally.events,
-            live_events=len(self._scene.cues),
+            past_events=past,
             slates=tally.slates,
             event_to_slate_ms=tally.latency()._asdict(),
-            dead_letters=tally.dead_letters,
-            duplicates=max(tally.duplicates, report.duplicates),
+            ctr=found.ctr,
+            conversion=found.conversion,
+            revenue=found.revenue_per_session,
+            oracle=to_builtins(self._board.oracle()),
             lost=max(tally.waiting, report.lost),
+            duplicates=max(tally.duplicates, report.duplicates),
+            dead_letters=max(tally.dead_letters, report.dead_letters),
             rewards=report.rewards,
+            workers=self._options.workers,
+            kills=self._presenter.kills,
             seconds=round(live_seconds, 2),
             start_seconds=round(start_seconds, 2),
+            seed=self._options.seed,
             audit={**to_builtins(report), "is_clean": report.is_clean},
             version=version("freshslate"),
         )
 
-    def _tell(self, result: DemoResult) -> None:
+    def _tell(self, result: Result, found: ExperimentResult) -> None:
         if self._options.json is not None:
             self._options.json.write_text(json.dumps(to_builtins(result), indent=2) + "\n")
-        p50, p99 = (f"{value:.0f} ms" if value else "?" for value in result.event_to_slate_ms.values())
-        found = result.audit
-        rows = {
-            "events": f"{result.events:,}: {result.events - result.live_events:,} as the past, then "
-            f"{result.live_events:,} live in {result.seconds:.0f} s",
-            "slates": f"{result.slates:,}, one for every event that asks for one",
-            "event → slate": f"p50 {p50}, p99 {p99}, from send to read_committed",
-            "lost": f"{result.lost}",
-            "duplicates": f"{result.duplicates}",
-            "dead letters": f"{result.dead_letters}",
-            "rewards": f"{result.rewards:,}: events about an offered item (the crowd repeats itself)",
-            "audit": f"{found['profiles_compared']} profiles folded again from the log: "
-            + ("all equal" if found["is_clean"] else f"{found['profiles_different']} differ"),
-        }
-        self._screen.summary(rows, is_good=result.is_good)
+        if self._board.walk is not None:
+            self._screen.walked(self._board.walk)
+        summary = DemoSummary(
+            events=result.events,
+            past_events=result.past_events,
+            seconds=result.seconds,
+            slates=result.slates,
+            p50=result.event_to_slate_ms["p50"],
+            p99=result.event_to_slate_ms["p99"],
+            effect=self._board.effect(found),
+            counts=self._board.counts(self._presenter.kills),
+            workers=result.workers,
+            audit=_audited(result.audit),
+        )
+        self._screen.summary(summary, is_good=result.is_good)
 
-    async def _stay(self, worker: ChildWorker) -> None:
+    async def _stay(self) -> None:
         """Wait for Ctrl-C, which then is a good end."""
         settings = self._settings
         self._screen.kept(
@@ -328,35 +331,22 @@ class _Demo:
                 "FRESHSLATE_TOPIC_PREFIX": settings.topic_prefix,
                 "FRESHSLATE_APP_ID": settings.app_id,
             },
-            self._scene.shopper,
+            self._board.walk.shopper if self._board.walk else "shopper-1",
         )
         self._screen.running("running until Ctrl-C")
         with contextlib.suppress(asyncio.CancelledError):
-            await self._watch(worker)
+            await asyncio.Event().wait()
 
 
-async def _remove(settings: Settings) -> None:
-    """Remove our topics and our group from a broker that stays."""
-    async with admin_client(settings.broker) as admin:
-        await admin.delete_topics([spec.name for spec in topic_specs(settings)])
-        with contextlib.suppress(KafkaError):
-            coordinator = await admin.find_coordinator(settings.app_id)
-            # The admin client has no method for this.
-            await admin._send_request(DeleteGroupsRequest([settings.app_id]), coordinator)
+def _opened(options: DemoOptions) -> Shop:
+    """The shop, compiled and open for some time."""
+    config = demo_config(options.rate)
+    Shop(config, seed=options.seed, start=0).advance(1000)
+    start = time.time_ns() // 1_000_000 - PAST_SECONDS * 1000
+    return Shop(config, seed=options.seed, start=start)
 
 
-async def first_error(
-    main: Coroutine[Any, Any, DemoResult], *helpers: Coroutine[Any, Any, None]
-) -> DemoResult:
-    """Run `main` to its end beside helpers that have none; whatever fails first ends all."""
-    task = asyncio.create_task(main)
-    tasks = [task, *map(asyncio.create_task, helpers)]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for ended in done:
-            ended.result()
-        return task.result()
-    finally:
-        for each in tasks:
-            each.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+def _audited(found: dict[str, Any]) -> str:
+    """What the audit compared and found."""
+    verdict = "all equal" if found["is_clean"] else f"{found['profiles_different']:,} differ"
+    return f"{found['profiles_compared']:,} profiles folded again from the log: {verdict}"

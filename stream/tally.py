@@ -28,6 +28,8 @@ class Tally:
         self._seen: set[str] = set()
         self._milliseconds: list[float] = []
         self.events = 0
+        self.asked = 0
+        """Events that asked for a slate."""
         self.slates = 0
         """Different ones."""
         self.duplicates = 0
@@ -49,6 +51,7 @@ class Tally:
         """
         self.events += 1
         if event_type in self._slate_types:
+            self.asked += 1
             self._waiting[event_id] = at
 
     def read(self, slate: Slate, at: float) -> float | None:

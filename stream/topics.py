@@ -14,7 +14,8 @@ from typing import Any, Final, NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaConnectionError, for_code
+from aiokafka.errors import KafkaConnectionError, KafkaError, for_code
+from aiokafka.protocol.admin import DeleteGroupsRequest
 
 from state.errors import SetupError
 from stream.config import DAY, FOR_EVER, Settings
@@ -24,6 +25,8 @@ BATCH_BYTES: Final = 8 << 20
 POLL_SECONDS: Final = 0.05
 ALREADY_EXISTS: Final = 36
 """Kafka's error code TOPIC_ALREADY_EXISTS."""
+NON_EMPTY_GROUP: Final = 68
+"""Kafka's error code of that name."""
 
 
 class TopicSpec(NamedTuple):
@@ -184,6 +187,32 @@ async def describe(broker: str, names: Iterable[str]) -> dict[str, TopicState]:
         present = [name for name in names if name in existing]
         configs = await _configs(admin, present)
         return {name: TopicState(len(existing[name]), configs[name]) for name in present}
+
+
+async def remove_topics(settings: Settings) -> None:
+    """Remove every topic of these settings, inputs included, and the group.
+
+    A static member stays in its group for a session timeout after its end; the group goes after that.
+    """
+    async with admin_client(settings.broker) as admin:
+        await admin.delete_topics([spec.name for spec in topic_specs(settings)])
+        deadline = time.monotonic() + settings.session_timeout_seconds + 2.0
+        # Nobody tells us when the last member is forgotten: this can only ask.
+        while await _delete_group(admin, settings.app_id) == NON_EMPTY_GROUP:
+            if time.monotonic() > deadline:
+                return
+            await asyncio.sleep(POLL_SECONDS)
+
+
+async def _delete_group(admin: AIOKafkaAdminClient, group: str) -> int:
+    """Error code of the deletion, 0 for none."""
+    try:
+        coordinator = await admin.find_coordinator(group)
+        # The admin client has no method for this.
+        response = await admin._send_request(DeleteGroupsRequest([group]), coordinator)
+    except KafkaError as error:
+        return int(error.errno)
+    return int(response.results[0][1])
 
 
 def mismatches(specs: Sequence[TopicSpec], found: Mapping[str, TopicState]) -> Iterable[str]:

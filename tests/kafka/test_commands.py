@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from stream.broker import cluster_id_at
-from stream.scene import SAMPLE
 
 ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "tests" / "samples" / "otto.jsonl"
 START_SECONDS = 60
 
 

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-import stream
 from state.event import Event, EventItem, EventRules, Origin
 from stream.codecs import decode_event
 from stream.config import Settings, load_settings
 from stream.event_file import EventFile, EventList, Span
-from stream.replay import Progress, ReplayError, replay
+from stream.replay import ReplayError, replay
+from stream.sender import Progress
 from stream.topics import create_topics, topic_specs
 
-SAMPLE = Path(stream.__path__[0]) / "samples" / "otto.jsonl"
+SAMPLE = Path(__file__).parents[1] / "samples" / "otto.jsonl"
 DAY = 86_400_000
 FOR_EVER = {"events_retention_seconds": -1}
 

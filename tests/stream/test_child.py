@@ -1,5 +1,6 @@
 """A worker process of our own."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -39,6 +40,18 @@ def test_stopping_removes_the_folder_and_may_be_done_twice(tmp_path: Path) -> No
     worker.stop()
     assert not folder.exists()
     assert worker.log() == ""
+
+
+def test_a_killed_worker_is_gone_and_its_folder_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    worker = ChildWorker(Settings(broker="127.0.0.1:1", data_dir=folder / "data"), folder, name="one")
+    worker.kill()
+    ended(worker.pid)
+    assert (folder / "one.log").exists()
+    with pytest.raises(ChildEnded) as raised:
+        worker.check()
+    assert raised.value.code == 256 - signal.SIGKILL  # as the supervisor passes it on
 
 
 def test_ended_returns_when_the_process_is_gone() -> None:

@@ -1,24 +1,32 @@
-"""The demo's parts that need no broker."""
+"""The demo's parts that need no broker; the whole of it is in `tests/kafka/test_demo.py`."""
 
-import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec import structs
 
-from stream.demo import STAGES, DemoResult, first_error
+from state.evaluation.confidence import Comparison
+from stream.demo import RANDOM_SHARE, STAGES, DemoOptions, Result, demo_settings
 
-RESULT = DemoResult(
+RESULT = Result(
     events=10,
-    live_events=5,
+    past_events=5,
     slates=10,
     event_to_slate_ms={"p50": 10.0, "p99": 20.0},
-    dead_letters=0,
-    duplicates=0,
+    ctr=Comparison(),
+    conversion=Comparison(),
+    revenue=Comparison(),
+    oracle={"learned": None, "random": None},
     lost=0,
+    duplicates=0,
+    dead_letters=0,
     rewards=3,
+    workers=1,
+    kills=0,
     seconds=5.0,
     start_seconds=8.0,
+    seed=1,
     audit={"is_clean": True},
     version="0",
 )
@@ -40,43 +48,28 @@ def test_anything_wrong_makes_it_a_failure(wrong: dict[str, Any]) -> None:
 def test_there_is_a_stage_for_any_log_of_a_worker() -> None:
     told = [next(text for line, text in STAGES if line in log) for log in ("", "models caught up: 0 items")]
     assert told == [
-        "the worker starts and compiles its kernels (the first time 10-40 s)",
-        "the worker joins the group",
+        "the workers start and compile their kernels (the first time 10-60 s)",
+        "the workers join the group",
     ]
 
 
-async def test_the_end_of_the_walk_ends_its_helpers() -> None:
-    ended = []
-
-    async def helper() -> None:
-        try:
-            await asyncio.sleep(60)
-        finally:
-            ended.append(True)
-
-    async def main() -> DemoResult:
-        await asyncio.sleep(0)
-        return RESULT
-
-    assert await first_error(main(), helper(), helper()) is RESULT
-    assert ended == [True, True]
+def test_half_of_the_shoppers_are_the_control_group_where_nothing_else_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FRESHSLATE_RANDOM_SHARE", raising=False)
+    settings = demo_settings("h:1", tmp_path, DemoOptions(5.0))
+    assert settings.random_share == RANDOM_SHARE == 0.5
+    monkeypatch.setenv("FRESHSLATE_RANDOM_SHARE", "0.1")
+    assert demo_settings("h:1", tmp_path, DemoOptions(5.0)).random_share == 0.1
 
 
-async def test_a_helper_that_fails_ends_the_walk_with_its_error() -> None:
-    ended = []
+def test_two_demos_on_one_broker_do_not_meet(tmp_path: Path) -> None:
+    one, other = (demo_settings("h:1", tmp_path, DemoOptions(5.0)) for _ in range(2))
+    assert one.topic_prefix != other.topic_prefix
+    assert one.app_id != other.app_id
 
-    async def helper() -> None:
-        await asyncio.sleep(0)
-        message = "the worker ended"
-        raise ValueError(message)
 
-    async def main() -> DemoResult:
-        try:
-            await asyncio.sleep(60)
-        finally:
-            ended.append(True)
-        return RESULT
-
-    with pytest.raises(ValueError, match="the worker ended"):
-        await first_error(main(), helper())
-    assert ended == [True]
+def test_every_worker_has_a_partition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRESHSLATE_PARTITIONS", "2")
+    assert demo_settings("h:1", tmp_path, DemoOptions(5.0, workers=3)).partitions == 3
+    assert demo_settings("h:1", tmp_path, DemoOptions(5.0, workers=2)).partitions == 2

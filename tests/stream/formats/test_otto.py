@@ -7,13 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import stream
 from state.event import Event
 from stream.event_file import EventFile
 from stream.formats.base import Rejects
 from stream.formats.otto import load
 
-SAMPLE = Path(stream.__path__[0]) / "samples" / "otto.jsonl"
+SAMPLE = Path(__file__).parents[2] / "samples" / "otto.jsonl"
 DAY = 1_659_304_800_000
 
 
