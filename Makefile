@@ -23,7 +23,7 @@ $(INSTALLED): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[kafka]' --group dev
 	@touch $@
 
-demo: $(INSTALLED) ## a broker, a worker and real clicks: see a slate change (SECONDS=60, ARGS=)
+demo: $(INSTALLED) ## a broker, workers and a simulated shop: see it learn (SECONDS=60, ARGS=)
 	@$(BIN)/freshslate demo --seconds $(SECONDS) $(ARGS)
 
 test: check fast kafka ## all that CI runs
