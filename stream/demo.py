@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 from msgspec import Struct, to_builtins
 
 from state.errors import FreshslateError
@@ -341,7 +342,9 @@ class _Demo:
 def _opened(options: DemoOptions) -> Shop:
     """The shop, compiled and open for some time."""
     config = demo_config(options.rate)
-    Shop(config, seed=options.seed, start=0).advance(1000)
+    shop = Shop(config, seed=options.seed, start=0)
+    shop.advance(1000)
+    shop.show(np.zeros(1, np.int32), np.zeros((1, 1), np.int32), 1000, ["compiled before it is needed"])
     start = time.time_ns() // 1_000_000 - PAST_SECONDS * 1000
     return Shop(config, seed=options.seed, start=start)
 
