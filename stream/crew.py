@@ -26,19 +26,23 @@ class Member:
         self.restarts = 0
         self._settings = settings
         self._folder = folder
+        self._address: str | None = None
         self.child = self._started()
 
     def restart(self) -> None:
         """Kill the worker, as `kill -9` does, and start the next."""
         self.child.kill()
         self.restarts += 1
+        self._address = None
         self.child = self._started()
 
     @property
     def address(self) -> str | None:
         """Where its pages are; None until it says so."""
-        _, _, rest = self.child.log().partition(PAGES)
-        return rest.split()[0] if rest.strip() else None
+        if self._address is None:
+            _, _, rest = self.child.log().partition(PAGES)
+            self._address = rest.split()[0] if rest.strip() else None
+        return self._address
 
     def _started(self) -> ChildWorker:
         return ChildWorker(self._settings, self._folder, name=f"{self.name}.{self.restarts}")

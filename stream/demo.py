@@ -34,11 +34,11 @@ from stream.experiment import compare_groups
 from stream.interrupt import Interruptible
 from stream.presenter import Presenter
 from stream.roster import Roster
-from stream.scoreboard import Scoreboard
+from stream.scoreboard import ANSWER_SECONDS, Scoreboard
 from stream.screens.demo import DemoScreen
 from stream.tally import Tally
 from stream.topics import create_topics, remove_topics, topic_specs
-from stream.view import DemoSummary
+from stream.view import Counts, DemoSummary
 from stream.work import Engine
 from stream.worker import event_rules, step_rules
 
@@ -52,8 +52,6 @@ RANDOM_SHARE: Final = 0.5
 """Share of shoppers with random slates, where none is set: halves tell a difference soonest."""
 START_SECONDS: Final = 240.0
 """How long the workers may take to the first slate; compiling takes some 40 s on a slow machine."""
-ANSWER_SECONDS: Final = 20.0
-"""A slate that does not come for so long, while no other one comes either, is lost."""
 STAGES: Final = (
     ("opened partitions", "the workers read the past"),
     ("models caught up", "the workers join the group"),
@@ -238,7 +236,7 @@ class _Demo:
         return seconds
 
     async def _answered(self) -> None:
-        """Wait for every slate asked for, as long as any come."""
+        """Wait for every slate asked for, until none at all has come for `ANSWER_SECONDS`."""
         slates, since = self._tally.slates, time.monotonic()
         while self._tally.waiting and time.monotonic() - since < ANSWER_SECONDS:
             await asyncio.sleep(0.02)
@@ -317,7 +315,14 @@ class _Demo:
             p50=result.event_to_slate_ms["p50"],
             p99=result.event_to_slate_ms["p99"],
             effect=self._board.effect(found),
-            counts=self._board.counts(self._presenter.kills),
+            counts=Counts(
+                asked=self._tally.asked,
+                answered=self._tally.asked - self._tally.waiting,
+                lost=result.lost,
+                duplicates=result.duplicates,
+                dead_letters=result.dead_letters,
+                kills=result.kills,
+            ),
             workers=result.workers,
             audit=_audited(result.audit),
         )

@@ -67,5 +67,5 @@ class Presenter:
             effect=self._effect,
             walk=self._board.walk,
             workers=self.workers(),
-            counts=self._board.counts(self.kills),
+            counts=self._board.counts(self.kills, time.perf_counter()),
         )

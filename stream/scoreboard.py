@@ -12,9 +12,10 @@ from stream.tally import Tally
 from stream.view import Counts, Effect, Flow, Percentiles, Series, Shares, Walk, WindowedRatio
 
 GROUPS = ("learned", "random")
+ANSWER_SECONDS = 20.0
+"""A slate that has not come for so long is lost, as far as anybody can tell before the audit."""
 PATIENCE_SECONDS = 15.0
 """A shopper who did nothing for so long is not followed any longer."""
-FEWEST_STEPS = 2
 
 
 class Scoreboard:
@@ -129,12 +130,13 @@ class Scoreboard:
         }
         return Shares(learned=share["learned"], random=share["random"])
 
-    def counts(self, kills: int) -> Counts:
-        """Whether every event was answered once, so far."""
+    def counts(self, kills: int, now: float) -> Counts:
+        """Whether every event was answered once, so far; `now` as of `time.perf_counter()`."""
         tally = self.tally
         return Counts(
             asked=tally.asked,
             answered=tally.asked - tally.waiting,
+            lost=tally.overdue(now - ANSWER_SECONDS),
             duplicates=tally.duplicates,
             dead_letters=tally.dead_letters,
             kills=kills,

@@ -41,6 +41,10 @@ class Tally:
         """Events that asked for a slate, which nobody has read yet."""
         return len(self._waiting)
 
+    def overdue(self, before: float) -> int:
+        """How many of them were sent before this time of the clock."""
+        return sum(at is not None and at < before for at in self._waiting.values())
+
     def sent(self, event_id: str, event_type: str, *, at: float | None = None) -> None:
         """Count an event, just before it is sent.
 

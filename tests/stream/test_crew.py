@@ -62,3 +62,5 @@ def test_the_address_of_its_pages_is_what_a_worker_says(tmp_path: Path) -> None:
         log = tmp_path / "worker-1.0.log"
         log.write_text("[INFO] pages at http://127.0.0.1:6067 (/metrics, /healthz, /readyz)\n")
         assert member.address == "http://127.0.0.1:6067"
+        member.restart()
+        assert member.address is None

@@ -4,7 +4,7 @@ import pytest
 
 from state.event import Event, EventItem
 from state.slate import Slate, SlateItem, Trigger
-from stream.scoreboard import PATIENCE_SECONDS, Scoreboard
+from stream.scoreboard import ANSWER_SECONDS, PATIENCE_SECONDS, Scoreboard
 from stream.tally import Tally
 
 LIVE = 1_000_000
@@ -58,7 +58,7 @@ def test_the_past_is_asked_and_answered_but_not_measured(board: Scoreboard) -> N
     events, slates, latency = board.passing()
     assert (events.total, slates.total) == (1, 1)
     assert (latency.run_p50, len(latency.p50)) == (None, 0)
-    assert board.counts(0).answered == board.counts(0).asked == 1
+    assert board.counts(0, 9.0).answered == board.counts(0, 9.0).asked == 1
 
 
 def test_a_second_has_its_events_slates_and_percentiles(live: Scoreboard) -> None:
@@ -77,9 +77,18 @@ def test_what_is_asked_and_not_answered_waits(live: Scoreboard) -> None:
     live.sent([event(1), event(2)], 1.0)
     live.read(slate(1), 1.1)
     live.dead(3)
-    counts = live.counts(kills=1)
+    counts = live.counts(1, 2.0)
     assert (counts.asked, counts.answered, counts.waiting) == (2, 1, 1)
     assert (counts.dead_letters, counts.kills, counts.duplicates) == (3, 1, 0)
+
+
+def test_what_is_not_answered_for_long_is_lost_until_it_comes(live: Scoreboard) -> None:
+    live.sent([event(1)], 1.0)
+    live.sent([event(2)], None)
+    assert live.counts(0, 1.0 + ANSWER_SECONDS).lost == 0
+    assert live.counts(0, 1.1 + ANSWER_SECONDS).lost == 1
+    live.read(slate(1), 1.2 + ANSWER_SECONDS)
+    assert live.counts(0, 1.3 + ANSWER_SECONDS).lost == 0
 
 
 def test_shares_of_the_oracle_are_by_group(live: Scoreboard) -> None:

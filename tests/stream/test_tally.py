@@ -66,3 +66,13 @@ def test_percentiles_are_over_all_measurements(tally: Tally) -> None:
         tally.sent(str(number), "click", at=0.0)
         tally.read(slate(number, str(number)), number / 1000)
     assert tally.latency() == Latency(50.0, 99.0)
+
+
+def test_what_was_sent_before_a_time_and_not_answered_is_overdue(tally: Tally) -> None:
+    tally.sent("a", "click", at=1.0)
+    tally.sent("b", "click", at=3.0)
+    tally.sent("past", "click")
+    assert (tally.overdue(1.0), tally.overdue(2.0), tally.overdue(9.0)) == (0, 1, 2)
+    tally.read(slate(1, "a"), 4.0)
+    assert tally.overdue(9.0) == 1
+    assert tally.asked == 3
