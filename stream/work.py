@@ -1,6 +1,7 @@
 """Bytes in, bytes out, for one partition and one cycle: decode, step, encode.
 
-Nothing here waits: no broker, no clock. The loop (`stream/loop.py`) brings records and takes rows.
+Nothing here waits: no broker, and no clock but the one that is given. The loop (`stream/loop.py`) brings
+records and takes rows.
 """
 
 import heapq
