@@ -6,8 +6,8 @@ The shop is one more Kafka client. It produces events and catalogue items, reads
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
@@ -125,9 +125,10 @@ class ClosedLoop:
             SimulationError: The broker refuses an event.
         """
         count = 0
-        while self._shop.now < (now := _now()):
-            count += await self._send(min(now, self._shop.now + PAST_STEP_MS), at=None)
-        await self._finish()
+        with _told():
+            while self._shop.now < (now := _now()):
+                count += await self._send(min(now, self._shop.now + PAST_STEP_MS), at=None)
+            await self._sender.finish()
         return count
 
     async def play(self, seconds: float) -> None:
@@ -136,16 +137,16 @@ class ClosedLoop:
         Raises:
             SimulationError: The broker refuses an event.
         """
-        start = tick = time.perf_counter()
-        news = start
-        while tick - start < seconds:
-            await self._send(max(self._shop.now, _now()), at=tick)
-            if tick - news >= NEWS_SECONDS:
-                news = tick
-                await self.announce()
-            await asyncio.sleep(max(0.0, tick + TICK_SECONDS - time.perf_counter()))
-            tick = time.perf_counter()
-        await self._finish()
+        start = news = tick = time.perf_counter()
+        with _told():
+            while tick - start < seconds:
+                await self._send(max(self._shop.now, _now()), at=tick)
+                if tick - news >= NEWS_SECONDS:
+                    news = tick
+                    await self.announce()
+                await asyncio.sleep(max(0.0, tick + TICK_SECONDS - time.perf_counter()))
+                tick = time.perf_counter()
+            await self._sender.finish()
 
     async def follow(self) -> None:
         """Read slates and dead letters, and show the slates, for ever."""
@@ -170,13 +171,6 @@ class ClosedLoop:
                 await self._sender.add(event)
             await self._sender.flush()
         return len(events)
-
-    async def _finish(self) -> None:
-        try:
-            await self._sender.finish()
-        except KafkaError as error:
-            message = f"the broker stopped the shop: {error!r}"
-            raise SimulationError(message) from error
 
     def _show(self, slates: Sequence[Slate]) -> None:
         """Show each shopper the newest of their slates."""
@@ -208,6 +202,16 @@ def slate_rows(slates: Sequence[Slate], items: Mapping[str, int], slots: int) ->
         for place, item in enumerate(slate.items[:slots]):
             rows[row, place] = items.get(item.item_id, -1)
     return rows
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say in one line what the broker did not take."""
+    try:
+        yield
+    except KafkaError as error:
+        message = f"the broker stopped the shop: {error!r}"
+        raise SimulationError(message) from error
 
 
 async def _entered(stack: AsyncExitStack, client: Any) -> None:
