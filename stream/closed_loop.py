@@ -78,10 +78,11 @@ class ClosedLoop:
 
     async def __aenter__(self) -> Self:
         settings = self._settings
-        topics = await describe(settings.broker, (*settings.input_topics, settings.items_topic))
-        missing = {*settings.input_topics, settings.items_topic} - topics.keys()
-        if missing:
-            message = f"no topic {', '.join(sorted(missing))}; run `freshslate topics create`"
+        outputs = (settings.slates_topic, settings.dlq_topic)
+        needed = (*settings.input_topics, settings.items_topic, *outputs)
+        topics = await describe(settings.broker, needed)
+        if missing := sorted(set(needed) - topics.keys()):
+            message = f"no topic {', '.join(missing)}; run `freshslate topics create`"
             raise SimulationError(message)
         async with AsyncExitStack() as stack:
             self._producer = event_producer(settings, "shop")
@@ -95,8 +96,7 @@ class ClosedLoop:
                 auto_offset_reset="latest",
             )
             await _entered(stack, self._consumer)
-            outputs = (settings.slates_topic, settings.dlq_topic)
-            tps = [TopicPartition(t, p) for t in outputs for p in range(settings.partitions)]
+            tps = [TopicPartition(name, p) for name in outputs for p in range(topics[name].partitions)]
             self._consumer.assign(tps)
             # Where they end is fixed before anything is sent, so that no answer is missed.
             for tp in tps:
