@@ -53,8 +53,9 @@ def shop_events(seed, count=120, users=9, items=14):
     for i in range(count):
         user, item = f"u{draw.randrange(users)}", f"i{draw.randrange(items)}"
         kind = draw.choices(["click", "purchase", "impression", "again", "bad"], [70, 10, 8, 8, 4])[0]
-        if kind == "again" and events:
-            events.append(draw.choice([event for event in events if isinstance(event, dict)]))
+        good = [event for event in events if isinstance(event, dict)]
+        if kind == "again" and good:
+            events.append(draw.choice(good))
         elif kind == "bad":
             events.append(draw.choice([b"{", b"[]", None, b'{"type": "click"}']))
         else:
