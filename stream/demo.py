@@ -7,6 +7,7 @@ interrupted or killed; on a broker that was given, topics of a unique prefix are
 import asyncio
 import contextlib
 import json
+import math
 import random
 import tempfile
 import time
@@ -249,9 +250,10 @@ class _Demo:
             await loop.play(self._options.seconds)
 
     async def _kill(self, roster: Roster) -> None:
-        """Kill a worker now and then, as `kill -9` does, and start it again."""
-        while self._options.kill_every:
-            await asyncio.sleep(self._options.kill_every)
+        """Kill a worker now and then, as `kill -9` does, and start it again; none at the very end."""
+        start = time.perf_counter()
+        for due in kill_times(self._options):
+            await asyncio.sleep(max(0.0, start + due - time.perf_counter()))
             member = self._draw.choice(roster.members)
             self._presenter.kills += 1
             self._screen.running(
@@ -342,6 +344,12 @@ class _Demo:
         self._screen.running("running until Ctrl-C")
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
+
+
+def kill_times(options: DemoOptions) -> list[float]:
+    """When a worker is killed, seconds after the beginning of the live part."""
+    every = options.kill_every
+    return [] if every is None else [n * every for n in range(1, math.ceil(options.seconds / every))]
 
 
 def _opened(options: DemoOptions) -> Shop:

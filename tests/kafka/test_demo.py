@@ -125,7 +125,7 @@ async def test_a_short_demo_answers_every_event_once_and_leaves_nothing(
 async def test_killed_workers_lose_nothing_and_repeat_nothing(
     environment: Mapping[str, str], tmp_path: Path
 ) -> None:
-    options = ("--seconds", "16", "--workers", "2", "--kill-every", "5", "--rate", "60")
+    options = ("--seconds", "18", "--workers", "2", "--kill-every", "5", "--rate", "60")
     result, demo = await demonstrated(environment, tmp_path, *options)
     assert result["kills"] == 3
     assert result["workers"] == 2

@@ -7,7 +7,7 @@ import pytest
 from msgspec import structs
 
 from state.evaluation.confidence import Comparison
-from stream.demo import RANDOM_SHARE, STAGES, DemoOptions, Result, demo_settings
+from stream.demo import RANDOM_SHARE, STAGES, DemoOptions, Result, demo_settings, kill_times
 
 RESULT = Result(
     events=10,
@@ -73,3 +73,18 @@ def test_every_worker_has_a_partition(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("FRESHSLATE_PARTITIONS", "2")
     assert demo_settings("h:1", tmp_path, DemoOptions(5.0, workers=3)).partitions == 3
     assert demo_settings("h:1", tmp_path, DemoOptions(5.0, workers=2)).partitions == 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "every", "times"),
+    [
+        (60.0, None, []),
+        (60.0, 10.0, [10.0, 20.0, 30.0, 40.0, 50.0]),
+        (17.0, 5.0, [5.0, 10.0, 15.0]),
+        (3.0, 5.0, []),
+    ],
+)
+def test_workers_are_killed_at_fixed_times_and_none_at_the_end(
+    seconds: float, every: float | None, times: list[float]
+) -> None:
+    assert kill_times(DemoOptions(seconds, kill_every=every)) == times
