@@ -13,7 +13,7 @@ from stream.screens.demo import DemoScreen
 from stream.simulate import SimulateOptions, simulate
 from tests.kafka.harness import read_json, shop
 
-OPTIONS = SimulateOptions(demo_config(60.0), seed=5, seconds=8.0)
+OPTIONS = SimulateOptions(demo_config(150.0), seed=5, seconds=12.0)
 
 
 async def test_shoppers_see_the_slates_of_a_real_worker_and_click_on_them(
