@@ -5,7 +5,6 @@ import contextlib
 import json
 import logging
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -26,6 +25,7 @@ from stream.replay import replay as send_events
 from stream.screens.inspection import print_inspection
 from stream.screens.replay import ReplayScreen, print_report
 from stream.screens.settings import print_settings
+from stream.times import now_ms
 from stream.topics import check_topics, create_topics, topic_specs
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ def inspect(
     if as_text:
         typer.echo(json.dumps(as_json(found), indent=2))
     else:
-        print_inspection(out, found, time.time_ns() // 1_000_000)
+        print_inspection(out, found, now_ms())
 
 
 def _follow(loaded: Settings, user: str, *, tenant: str, slates: int, as_text: bool) -> None:
@@ -293,7 +293,7 @@ def compare(
     from stream.screens.experiment import print_comparison  # noqa: PLC0415
 
     _quiet()
-    begin = None if since is None else time.time_ns() // 1_000_000 - milliseconds_of(since)
+    begin = None if since is None else now_ms() - milliseconds_of(since)
     found = asyncio.run(compare_groups(load_settings(), since=begin))
     if as_text:
         typer.echo(json.dumps(to_builtins(found), indent=2))

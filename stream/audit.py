@@ -8,6 +8,7 @@ dead letters that are in the topics.
 import bisect
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
 from typing import Final, TypeVar
 
 from msgspec import Struct, field
@@ -19,6 +20,7 @@ from stream.codecs import decode_delta, decode_slate
 from stream.config import Settings
 from stream.reading import read_topic
 from stream.work import Engine, Record, work
+from stream.worker import event_rules, step_rules
 
 Row = TypeVar("Row")
 
@@ -103,19 +105,25 @@ class _Partition(Struct):
     profiles: dict[bytes, bytes] = {}
 
 
-async def audit(settings: Settings, engine: Engine) -> Report:
+async def audit(settings: Settings) -> Report:
     """Read all topics and compare them with a fold of the inputs.
 
     Everything is held in memory: about 4 KB an event.
 
     Args:
         settings: of the workers.
-        engine: as the workers had it; its `decide` is not used.
 
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer.
     """
     report = Report()
+    engine = Engine(
+        decide=None,  # type: ignore[arg-type]  # an audit looks up what was published
+        events=event_rules(settings),
+        step=step_rules(settings),
+        writer=_NO_WRITER,
+        version=version("freshslate"),
+    )
     for number, partition in (await _read(settings)).items():
         _check(number, partition, engine, report)
     return report

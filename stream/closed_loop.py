@@ -23,6 +23,7 @@ from state.slate import Slate
 from stream.codecs import decode_slate, encode_item
 from stream.config import Settings
 from stream.sender import Router, Sender, event_producer
+from stream.times import now_ms
 from stream.topics import describe
 
 TICK_SECONDS: Final = 0.02
@@ -111,7 +112,7 @@ class ClosedLoop:
 
     async def announce(self) -> int:
         """Send what the catalogue says anew, at first every item; returns how many."""
-        changes = self._shop.changes(max(self._shop.now, _now()))
+        changes = self._shop.changes(max(self._shop.now, now_ms()))
         for item in changes:
             await self._producer.send(
                 self._settings.items_topic, encode_item(item), key=item.item_id.encode()
@@ -126,7 +127,7 @@ class ClosedLoop:
         """
         count = 0
         with _told():
-            while self._shop.now < (now := _now()):
+            while self._shop.now < (now := now_ms()):
                 count += await self._send(min(now, self._shop.now + PAST_STEP_MS), at=None)
             await self._sender.finish()
         return count
@@ -140,7 +141,7 @@ class ClosedLoop:
         start = news = tick = time.perf_counter()
         with _told():
             while tick - start < seconds:
-                await self._send(max(self._shop.now, _now()), at=tick)
+                await self._send(max(self._shop.now, now_ms()), at=tick)
                 if tick - news >= NEWS_SECONDS:
                     news = tick
                     await self.announce()
@@ -182,7 +183,7 @@ class ClosedLoop:
             return
         rows = slate_rows([slate for _, slate in known], self._items, shop.config.slots)
         shoppers = np.array([shopper for shopper, _ in known], np.int32)
-        shop.show(shoppers, rows, max(shop.now, _now()), [slate.slate_id for _, slate in known])
+        shop.show(shoppers, rows, max(shop.now, now_ms()), [slate.slate_id for _, slate in known])
         told = zip(shop.last_seen.tolist(), shop.last_expected.tolist(), shop.last_best.tolist(), strict=True)
         for row, expected, best in told:
             self._watcher.seen(known[row][1], expected, best)
@@ -218,7 +219,3 @@ async def _entered(stack: AsyncExitStack, client: Any) -> None:
     """Start a client, and stop it with the stack, also where the start fails."""
     stack.push_async_callback(client.stop)
     await client.start()
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -38,10 +38,9 @@ from stream.roster import Roster
 from stream.scoreboard import ANSWER_SECONDS, Scoreboard
 from stream.screens.demo import DemoScreen
 from stream.tally import Tally
+from stream.times import now_ms
 from stream.topics import create_topics, remove_topics, topic_specs
 from stream.view import Counts, DemoSummary
-from stream.work import Engine
-from stream.worker import event_rules, step_rules
 
 ABOUT: Final = (
     "This is a real Kafka and real workers. The shop is simulated: its shoppers have tastes that the "
@@ -213,7 +212,7 @@ class _Demo:
             screen.doing("waiting for the last slates")
             await self._answered()
         screen.doing("checking the whole log: folding every event once more in this process")
-        report = await self._audit()
+        report = await audit(self._settings)
         found = await compare_groups(self._settings, since=live_from)
         result = self._result(report, found, past, live_seconds, start_seconds)
         self._tell(result, found)
@@ -261,17 +260,6 @@ class _Demo:
             )
             await roster.restart(member)
         await asyncio.Event().wait()
-
-    async def _audit(self) -> Report:
-        settings = self._settings
-        engine = Engine(
-            decide=None,  # type: ignore[arg-type]  # an audit looks up what was published
-            events=event_rules(settings),
-            step=step_rules(settings),
-            writer="",
-            version=version("freshslate"),
-        )
-        return await audit(settings, engine)
 
     def _result(
         self,
@@ -358,7 +346,7 @@ def _opened(options: DemoOptions) -> Shop:
     shop = Shop(config, seed=options.seed, start=0)
     shop.advance(1000)
     shop.show(np.zeros(1, np.int32), np.zeros((1, 1), np.int32), 1000, ["compiled before it is needed"])
-    start = time.time_ns() // 1_000_000 - PAST_SECONDS * 1000
+    start = now_ms() - PAST_SECONDS * 1000
     return Shop(config, seed=options.seed, start=start)
 
 

@@ -17,6 +17,7 @@ from state.event import Event
 from stream.config import Settings
 from stream.event_file import EventSource, Span
 from stream.sender import Progress, Router, Sender, event_producer
+from stream.times import now_ms
 from stream.topics import TopicState, describe
 
 Times: TypeAlias = Literal["shift", "keep"]
@@ -107,7 +108,7 @@ def _checked_offset(
     span: Span | None, topics: Mapping[str, TopicState], speed: float | None, times: Times
 ) -> int:
     """What to add to every event time, after a look at whether Kafka keeps the result."""
-    now = time.time_ns() // 1_000_000
+    now = now_ms()
     offset = _offset(span, speed, now) if times == "shift" else 0
     if span is not None:
         # A shifted event is never ahead of the moment it is sent.

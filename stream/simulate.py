@@ -1,7 +1,6 @@
 """Plays a simulated shop on a broker with workers of its own, or writes its events to a file."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import BinaryIO, Final, NamedTuple
 
@@ -16,6 +15,7 @@ from stream.presenter import Presenter
 from stream.scoreboard import Scoreboard
 from stream.screens.demo import DemoScreen
 from stream.tally import Tally
+from stream.times import now_ms
 
 STEP_MS: Final = 1000
 """Simulated time between two looks, when events go to a file: below `ShopConfig.patience_ms`."""
@@ -40,7 +40,7 @@ async def simulate(settings: Settings, options: SimulateOptions, screen: DemoScr
     """
     config = options.config
     screen.doing("opening the shop")
-    shop = await asyncio.to_thread(Shop, config, seed=options.seed, start=_now())
+    shop = await asyncio.to_thread(Shop, config, seed=options.seed, start=now_ms())
     board = Scoreboard(Tally(settings.slate_types))
     presenter = Presenter(screen, board, rate=config.events_per_second, seconds=options.seconds)
     async with ClosedLoop(settings, shop, board) as loop, beside(loop.follow()):
@@ -65,7 +65,7 @@ def write_events(
         file: To write to.
         on_progress: Called with events and simulated seconds so far.
     """
-    end = _now()
+    end = now_ms()
     start = end - round(options.seconds * 1000)
     shop = Shop(options.config, seed=options.seed, start=start)
     count = 0
@@ -76,7 +76,3 @@ def write_events(
         count += len(events)
         on_progress(count, (shop.now - start) / 1000)
     return count
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

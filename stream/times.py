@@ -1,5 +1,6 @@
-"""ISO 8601 text to epoch milliseconds and back."""
+"""Epoch milliseconds: of now, and from and to ISO 8601 text."""
 
+import time as clock
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -7,6 +8,11 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND: Final = timedelta(milliseconds=1)
 FIRST: Final = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MILLISECOND
 LAST: Final = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MILLISECOND
+
+
+def now_ms() -> int:
+    """This machine's time."""
+    return clock.time_ns() // 1_000_000
 
 
 def parse_iso(text: str) -> int:

@@ -1,6 +1,5 @@
 """One user's steps on a screen: the event, what it changed, and why the new slate is what it is."""
 
-import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
@@ -19,7 +18,7 @@ from state.slate import Reward
 from stream.screens.inspection import age, print_inspection
 from stream.screens.slate import reasons
 from stream.timeline import Happened, Rejected, Repeated, Shown, Started, Step, Waiting
-from stream.times import format_iso
+from stream.times import format_iso, now_ms
 
 TOP: Final = 5
 """Items shown of a slate; --json has all."""
@@ -43,7 +42,7 @@ class TimelineScreen:
 
     def __init__(self, console: Console, *, now: Callable[[], int] | None = None) -> None:
         self._console = console
-        self._now = now or (lambda: time.time_ns() // 1_000_000)
+        self._now = now or now_ms
         self._status: Status | None = None
         self._told = ""
 

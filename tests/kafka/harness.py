@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,6 @@ from stream.codecs import decode_delta
 from stream.config import Settings
 from stream.reading import read_topic
 from stream.topics import create_topics, topic_specs
-from stream.work import Engine
-from stream.worker import event_rules, step_rules
 
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 4
@@ -99,16 +96,7 @@ class Shop:
 
     async def audit(self) -> Report:
         """Compare the topics with a fold of the inputs in this process."""
-        return await audit(
-            self.settings,
-            Engine(
-                decide=None,  # type: ignore[arg-type]
-                events=event_rules(self.settings),
-                step=step_rules(self.settings),
-                writer="",
-                version=version("freshslate"),
-            ),
-        )
+        return await audit(self.settings)
 
 
 @contextlib.asynccontextmanager
