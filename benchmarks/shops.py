@@ -10,13 +10,14 @@ from state.evaluation.traffic import traffic
 from state.event import Event, Inbound, Origin
 from state.models import Models
 from state.profile import Profile
-from state.recommend import Recommender, RecommendRules
+from state.recommend import Recommender
 from state.simulation.config import ShopConfig, demo_config
 from state.simulation.shop import Shop
 from state.step import delta_of, step
+from stream.closed_loop import slate_rows
 from stream.config import Settings
 from stream.times import parse_iso
-from stream.worker import model_config, shares, step_rules
+from stream.worker import model_config, recommend_rules, shares, step_rules
 
 START: Final = parse_iso("2025-11-24T00:00:00Z")
 """When the shop opens: a Monday."""
@@ -100,8 +101,7 @@ class Engine:
         self._shop = shop
         self._models = Models(model_config(settings))
         self._slots = settings.slate_size
-        rules = RecommendRules(slots=self._slots, candidates=settings.candidates)
-        self._decide = Recommender(self._models, shares(settings), rules)
+        self._decide = Recommender(self._models, shares(settings), recommend_rules(settings))
         self._rules = step_rules(settings)
         self._profiles: dict[str, Profile] = {}
         self._index = {item: n for n, item in enumerate(shop.item_ids)}
@@ -121,8 +121,6 @@ class Engine:
         latest = list({slate.user_id: slate for slate in outcome.slates}.values())
         if not latest:
             return
-        shown = np.full((len(latest), self._slots), -1, np.int32)
-        for row, slate in zip(shown, latest, strict=True):
-            row[: len(slate.items)] = [self._index[item.item_id] for item in slate.items]
+        shown = slate_rows(latest, self._index, self._slots)
         shoppers = np.array([int(slate.user_id.rpartition("-")[2]) for slate in latest], np.int32)
         self._shop.show(shoppers, shown, now, [slate.slate_id for slate in latest])

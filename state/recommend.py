@@ -49,7 +49,7 @@ class Recommender:
         """Decide the slate that answers an event which `profile` already contains."""
         event, origin = inbound
         rules = self._rules
-        found = retrieve(self._models, self._query(profile, origin.time))
+        found = retrieve(self._models, query_of(profile, origin.time, rules))
         seed = seed_of(origin.topic, origin.partition, origin.offset)
         policy = self._shares.policy_of(event.key)
         choice = policy.choose(found.scores, rules.slots, seed)
@@ -72,15 +72,17 @@ class Recommender:
             slate_propensity=math.prod(propensities, start=1.0) or None,
         )
 
-    def _query(self, profile: Profile, now: int) -> Query:
-        return Query(
-            session=session_items(profile),
-            history=older_items(profile),
-            exclude=bought_since(profile, now - self._rules.exclude_bought_ms),
-            now=now,
-            size=self._rules.candidates,
-            session_key=profile.session_key,
-        )
+
+def query_of(profile: Profile, now: int, rules: RecommendRules) -> Query:
+    """What candidates this user is asked for at `now`, epoch milliseconds."""
+    return Query(
+        session=session_items(profile),
+        history=older_items(profile),
+        exclude=bought_since(profile, now - rules.exclude_bought_ms),
+        now=now,
+        size=rules.candidates,
+        session_key=profile.session_key,
+    )
 
 
 def _slate_items(

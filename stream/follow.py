@@ -18,20 +18,19 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from state.event import DEFAULT_TENANT, Origin, state_key
 from state.models import Models
 from state.profile import NEW_PROFILE, Profile
-from state.retrieval.blend import Query
+from state.recommend import query_of
 from state.retrieval.explain import Explanation, explain
-from state.session import older_items, session_items
 from state.slate import Slate
+from stream.beside import beside
 from stream.codecs import decode_marker, decode_profile, decode_slate
 from stream.config import Settings
-from stream.inspection import Inspection, InspectionError, partition_of
+from stream.inspection import Inspection, InspectionError, partition_of, state_partitions
 from stream.reading import read_topic
 from stream.replica import Replica
 from stream.store import MARKER
 from stream.timeline import Rules, Start, Started, Step, Timeline
-from stream.topics import describe
 from stream.work import Record
-from stream.worker import event_rules, model_config, step_rules
+from stream.worker import event_rules, model_config, recommend_rules, step_rules
 
 NEIGHBOURS: Final = 20
 """Most sessions named per item."""
@@ -86,7 +85,8 @@ async def follow_user(
         BrokerUnreachableError: No broker answers.
         UnreadableState: Something of another version.
     """
-    partitions = await _partitions(settings)
+    topics = (settings.slates_topic, settings.deltas_topic, settings.items_topic, *settings.input_topics)
+    partitions = await state_partitions(settings, topics)
     with tempfile.TemporaryDirectory(prefix="freshslate-") as folder:
         replica = Replica(
             settings.broker,
@@ -97,38 +97,8 @@ async def follow_user(
             snapshot_seconds=math.inf,
         )
         follower = _Follower(settings, user_id, tenant, replica.models, on_step)
-        tasks = {
-            asyncio.create_task(replica.run()),
-            asyncio.create_task(_walk(follower, replica, partitions, slates, on_progress)),
-        }
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _partitions(settings: Settings) -> int:
-    """Number of partitions, once it is known that all topics exist."""
-    needed = {
-        settings.profiles_topic,
-        settings.slates_topic,
-        settings.deltas_topic,
-        settings.items_topic,
-        *settings.input_topics,
-    }
-    found = await describe(settings.broker, sorted(needed))
-    missing = needed - found.keys()
-    if missing:
-        message = (
-            f"there is no topic {' or '.join(sorted(missing))} at {settings.broker}: is "
-            "FRESHSLATE_TOPIC_PREFIX that of the workers? `freshslate topics create` makes the topics"
-        )
-        raise InspectionError(message)
-    return found[settings.profiles_topic].partitions
+        async with beside(replica.run()):
+            await _walk(follower, replica, partitions, slates, on_progress)
 
 
 async def _walk(
@@ -206,12 +176,7 @@ class _Follower:
         return timeline
 
     def _explain(self, profile: Profile, slate: Slate) -> tuple[Explanation, ...]:
-        query = Query(
-            session=session_items(profile),
-            history=older_items(profile),
-            now=slate.time,
-            session_key=profile.session_key,
-        )
+        query = query_of(profile, slate.time, recommend_rules(self._settings))
         return explain(self._models, query, [item.item_id for item in slate.items], limit=NEIGHBOURS)
 
     async def _state(self, expected: int, partitions: int) -> _Found:

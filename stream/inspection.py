@@ -4,6 +4,7 @@ No worker is asked: the changelog topic holds what every worker would restore.
 """
 
 from collections import deque
+from collections.abc import Collection
 from typing import Any
 
 from aiokafka.partitioner import DefaultPartitioner
@@ -59,15 +60,7 @@ async def inspect_user(
         BrokerUnreachableError: No broker answers.
         UnreadableState: Something of another version.
     """
-    found = await describe(settings.broker, (settings.profiles_topic, settings.slates_topic))
-    missing = {settings.profiles_topic, settings.slates_topic} - found.keys()
-    if missing:
-        message = (
-            f"there is no topic {' or '.join(sorted(missing))} at {settings.broker}: is "
-            "FRESHSLATE_TOPIC_PREFIX that of the workers? `freshslate topics create` makes the topics"
-        )
-        raise InspectionError(message)
-    partitions = found[settings.profiles_topic].partitions
+    partitions = await state_partitions(settings, (settings.slates_topic,))
     key = state_key(tenant, user_id)
     expected = partition_of(key, partitions)
     partition, value, others = await _find(settings, key.encode(), expected, partitions)
@@ -84,6 +77,24 @@ async def inspect_user(
         profile=decode_profile(value) if value is not None else None,
         slates=latest,
     )
+
+
+async def state_partitions(settings: Settings, others: Collection[str]) -> int:
+    """Number of partitions of the changelog, once it is known that it and the other topics exist.
+
+    Raises:
+        InspectionError: One does not.
+        BrokerUnreachableError: No broker answers.
+    """
+    needed = {settings.profiles_topic, *others}
+    found = await describe(settings.broker, sorted(needed))
+    if missing := needed - found.keys():
+        message = (
+            f"there is no topic {' or '.join(sorted(missing))} at {settings.broker}: is "
+            "FRESHSLATE_TOPIC_PREFIX that of the workers? `freshslate topics create` makes the topics"
+        )
+        raise InspectionError(message)
+    return found[settings.profiles_topic].partitions
 
 
 async def _find(

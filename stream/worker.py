@@ -204,17 +204,21 @@ def publisher(settings: Settings, transactional_id: str) -> Publisher:
 
 def engine(settings: Settings, replica: Replica, writer: str) -> Engine:
     """What decides, built from the settings."""
-    rules = RecommendRules(
-        slots=settings.slate_size,
-        candidates=settings.candidates,
-        exclude_bought_ms=settings.exclude_bought_seconds * 1000,
-    )
     return Engine(
-        decide=Recommender(replica.models, shares(settings), rules),
+        decide=Recommender(replica.models, shares(settings), recommend_rules(settings)),
         events=event_rules(settings),
         step=step_rules(settings),
         writer=writer,
         version=version("freshslate"),
+    )
+
+
+def recommend_rules(settings: Settings) -> RecommendRules:
+    """What a slate is made of."""
+    return RecommendRules(
+        slots=settings.slate_size,
+        candidates=settings.candidates,
+        exclude_bought_ms=settings.exclude_bought_seconds * 1000,
     )
 
 

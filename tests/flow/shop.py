@@ -13,6 +13,7 @@ from state.recommend import Recommender, RecommendRules
 from state.simulation.shop import Shop
 from state.slate import Span
 from state.step import StepRules, delta_of, step
+from stream.closed_loop import slate_rows
 
 START = 1_763_831_000_000
 STEP_MS = 50
@@ -90,10 +91,7 @@ class ClosedLoop:
             self._show(outcome.slates)
 
     def _show(self, slates):
-        rows = np.full((len(slates), 10), -1, np.int32)
-        for row, slate in enumerate(slates):
-            items = [self._index[item.item_id] for item in slate.items][:10]
-            rows[row, : len(items)] = items
+        rows = slate_rows(slates, self._index, 10)
         shoppers = np.array([int(slate.user_id.partition("-")[2]) for slate in slates], np.int32)
         self.shop.show(shoppers, rows, self.now, [slate.slate_id for slate in slates])
         judged = zip(
