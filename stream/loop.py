@@ -29,7 +29,7 @@ from stream.metrics import ENDED, REBALANCES, RESTORE_SECONDS, RESTORED, Metrics
 from stream.partitions import Partitions
 from stream.transaction import Publisher, Written
 from stream.transport import Chunk, Membership
-from stream.work import Engine, Record, Result, work
+from stream.work import Record, Result, Work
 
 log = logging.getLogger(__name__)
 
@@ -91,14 +91,24 @@ class Loop:
         source: Input,
         partitions: Partitions,
         publisher: Publisher,
-        engine: Engine,
+        work: Work,
         settings: Settings,
         metrics: Metrics,
     ) -> None:
+        """Prepare; nothing runs yet.
+
+        Args:
+            source: the consumer.
+            partitions: of state.
+            publisher: of results.
+            work: what is done with records.
+            settings: of the worker.
+            metrics: of the worker.
+        """
         self._source = source
         self._partitions = partitions
         self._publisher = publisher
-        self._engine = engine
+        self._work = work
         self._settings = settings
         self._metrics = metrics
         self._pace = Pace(settings.cycle_max_events, settings.cycle_min_seconds, settings.cycle_step_seconds)
@@ -207,7 +217,7 @@ class Loop:
         missing = self._assigned - self._partitions.opened
         if missing:
             started = clock()
-            count = await self._partitions.open(missing, self._engine.writer)
+            count = await self._partitions.open(missing)
             self._metrics.add(RESTORED, count)
             self._metrics.observe(RESTORE_SECONDS, [clock() - started])
 
@@ -251,7 +261,7 @@ class Loop:
         """Step, commit, apply."""
         started = clock()
         results = {
-            partition: work(partition, by_topic, self._partitions.store(partition), self._engine, clock=clock)
+            partition: self._work(partition, by_topic, self._partitions.store(partition), clock=clock)
             for partition, by_topic in runs.items()
         }
         for partition, result in results.items():
@@ -268,6 +278,7 @@ class Loop:
         for (partition, result), offset in zip(results.items(), last, strict=True):
             self._partitions.store(partition).apply(result.changelog, result.markers, offset + 1)
         cycle = Cycle(
+            records=sum(len(run) for by_topic in runs.values() for run in by_topic.values()),
             results=list(results.values()),
             queued=[started - each for each in since],
             step=stepped - started,

@@ -40,6 +40,8 @@ _TYPE: Callable[[Reward], str] = attrgetter("type")
 class Cycle(NamedTuple):
     """One committed cycle. Durations are seconds."""
 
+    records: int
+    """Events and dead letters."""
     results: Sequence[Result]
     """Of each of its partitions."""
     queued: Sequence[float]
@@ -51,11 +53,6 @@ class Cycle(NamedTuple):
     """Parts of the commit."""
     committed_at: float
     """Epoch seconds."""
-
-    @property
-    def records(self) -> int:
-        """Events and dead letters."""
-        return sum(result.events + len(result.rejected) for result in self.results)
 
 
 def measure(metrics: Metrics, cycle: Cycle) -> None:

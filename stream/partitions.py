@@ -23,15 +23,17 @@ STUCK_SECONDS = 0.5
 class Partitions:
     """Opens, holds and closes this worker's partition stores."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
+    def __init__(self, settings: Settings, folder: Path, *, writer: str) -> None:
         """Prepare; nothing is opened yet.
 
         Args:
             settings: of the worker.
             folder: of this process alone.
+            writer: our own transactional id.
         """
         self._settings = settings
         self._folder = folder
+        self._writer = writer
         self._memory = Memory(
             cache_bytes=settings.rocksdb_cache_bytes, write_buffer_bytes=settings.rocksdb_write_buffer_bytes
         )
@@ -67,12 +69,11 @@ class Partitions:
         """Offset of the input record that comes next."""
         return max(self._stores[partition].applied(topic) + 1, self._first[topic, partition])
 
-    async def open(self, partitions: Collection[int], writer: str) -> int:
+    async def open(self, partitions: Collection[int]) -> int:
         """Open and restore partitions.
 
         Args:
             partitions: not yet open.
-            writer: our own transactional id.
 
         Returns:
             How many changelog records were read.
@@ -86,7 +87,7 @@ class Partitions:
         if not self._started:
             await self._changelog.start()
             self._started = True
-        await self._settle(sorted(partitions), writer)
+        await self._settle(sorted(partitions))
         ends = await self._changelog.ends(partitions)
         stores: dict[int, PartitionStore] = {}
         self._restoring = stores, ends
@@ -108,7 +109,7 @@ class Partitions:
         log.info("opened partitions %s, restored %d changelog records", sorted(partitions), count)
         return count
 
-    async def _settle(self, partitions: Sequence[int], writer: str) -> None:
+    async def _settle(self, partitions: Sequence[int]) -> None:
         """Wait until no transaction of a former owner is open; end it where its writer is dead.
 
         A frozen writer holds the last stable offset until its transaction times out. Fencing its
@@ -122,7 +123,7 @@ class Partitions:
             for partition, stable in still.items():
                 holder = await self._changelog.writer_since(partition, stable)
                 now = (await self._changelog.open_transactions([partition])).get(partition)
-                if now == stable and holder and holder != writer:
+                if now == stable and holder and holder != self._writer:
                     log.warning("ending the transaction that %s left open in partition %d", holder, partition)
                     await end_transaction_of(holder, self._settings.broker)
             still = await self._changelog.wait_until_stable(partitions, STUCK_SECONDS)

@@ -42,7 +42,7 @@ class Profiles(Protocol):
 
 
 class Engine(NamedTuple):
-    """Everything a cycle needs to know."""
+    """Everything that `work` needs to know."""
 
     decide: Decide
     events: EventRules
@@ -91,6 +91,21 @@ class Result(NamedTuple):
     def duplicates(self) -> int:
         """How many of them had been processed before."""
         return self.outcome.duplicates
+
+
+class Work(Protocol):
+    """What a cycle does with the records of one partition: `work` with an engine, in a worker."""
+
+    def __call__(
+        self,
+        partition: int,
+        runs: Mapping[str, Sequence[Record]],
+        profiles: Profiles,
+        *,
+        clock: Callable[[], float],
+    ) -> Result:
+        """Return the rows to be written, from nothing but the arguments."""
+        ...
 
 
 def work(

@@ -38,7 +38,7 @@ from stream.replica import Replica
 from stream.sizes import measure_build, measure_sizes
 from stream.topics import check_topics, topic_specs
 from stream.transaction import Publisher, TransactionalPublisher
-from stream.work import Engine
+from stream.work import Engine, work
 
 log = logging.getLogger(__name__)
 
@@ -77,12 +77,12 @@ class Worker:
             snapshot_seconds=settings.snapshot_seconds,
         )
         self.metrics = Metrics()
-        self.partitions = Partitions(settings, folder)
+        self.partitions = Partitions(settings, folder, writer=self._transactional_id)
         self.loop = Loop(
             source=source,
             partitions=self.partitions,
             publisher=publisher(settings, self._transactional_id),
-            engine=engine(settings, self.replica, self._transactional_id),
+            work=partial(work, engine=engine(settings, self.replica, self._transactional_id)),
             settings=settings,
             metrics=self.metrics,
         )

@@ -7,6 +7,7 @@ keeps the promises of design 2.1, and the tests ask what the worker makes of the
 import asyncio
 import contextlib
 from collections import defaultdict
+from functools import partial
 
 from aiokafka import TopicPartition
 
@@ -18,6 +19,7 @@ from stream.metrics import Metrics
 from stream.partitions import Partitions
 from stream.transaction import Publisher
 from stream.transport import Membership
+from stream.work import work
 from tests.stream.records import chunk, engine, record
 
 FAR = 1 << 40
@@ -182,14 +184,14 @@ class Rig:
         self.source = MemoryInput()
         self.seconds = 0.0
         """What the clock on the wall says, epoch seconds."""
-        self.partitions = Partitions(self.settings, folder / "own")
+        self.partitions = Partitions(self.settings, folder / "own", writer=ENGINE.writer)
         self.partitions._changelog = MemoryChangelog(self.log)
         self.metrics = Metrics(lambda: self.seconds)
         self.loop = Loop(
             source=self.source,
             partitions=self.partitions,
             publisher=self.publisher,
-            engine=ENGINE,
+            work=partial(work, engine=ENGINE),
             settings=self.settings,
             metrics=self.metrics,
         )

@@ -172,7 +172,8 @@ def result(slates=(), rewards=(), inbounds=(), rejected=(), laps=(1.0, 2.0, 3.0,
 def measured(*results, **changes):
     metrics = Metrics()
     given = {"queued": [0.5], "step": 1.0, "commit": 2.0, "apply": 3.0, "phases": {}} | changes
-    measure(metrics, Cycle(results=results, committed_at=T / 1000, **given))
+    records = sum(each.events + len(each.rejected) for each in results)
+    measure(metrics, Cycle(records=records, results=results, committed_at=T / 1000, **given))
     return metrics
 
 

@@ -29,7 +29,7 @@ def make(tmp_path, log):
 
     def partitions(**settings):
         settings = Settings(data_dir=tmp_path, dead_letter_window=10, **settings)
-        found = Partitions(settings, tmp_path / "own")
+        found = Partitions(settings, tmp_path / "own", writer="me")
         found._changelog = MemoryChangelog(log)
         made.append(found)
         return found
@@ -56,7 +56,7 @@ def result(flags, error=None):
 
 
 def test_the_changelog_is_the_profiles_topic_of_the_broker_in_the_settings(tmp_path):
-    found = Partitions(Settings(broker="b:1", topic_prefix="shop.", data_dir=tmp_path), tmp_path)
+    found = Partitions(Settings(broker="b:1", topic_prefix="shop.", data_dir=tmp_path), tmp_path, writer="me")
     assert isinstance(found._changelog, Changelog)
     assert found._changelog.topic == "shop.profiles"
     assert found._changelog._settings["bootstrap_servers"] == "b:1"
@@ -65,7 +65,7 @@ def test_the_changelog_is_the_profiles_topic_of_the_broker_in_the_settings(tmp_p
 async def test_opening_restores_every_partition_at_once(partitions, log):
     applied(log, 4, partition=0)
     applied(log, 9, partition=2)
-    await partitions.open({0, 2}, "me")
+    await partitions.open({0, 2})
     assert partitions.opened == {0, 2}
     assert partitions._changelog.restored == [[0, 2]]
     assert (partitions.expected(EVENTS, 0), partitions.expected(EVENTS, 2)) == (5, 10)
@@ -86,37 +86,37 @@ async def test_opening_says_how_many_records_were_read_and_how_many_are_left(par
 
     monkeypatch.setattr(partitions._changelog, "restore", looking)
     assert partitions.restore_left is None
-    assert await partitions.open({0, 2}, "me") == 2
+    assert await partitions.open({0, 2}) == 2
     assert left == [2, 0]
     assert partitions.restore_left is None
-    assert await partitions.open((), "me") == 0
+    assert await partitions.open(()) == 0
 
 
 async def test_a_restore_that_failed_leaves_nothing_to_be_told(partitions):
     partitions._changelog.fails = KafkaConnectionError()
     with pytest.raises(KafkaConnectionError):
-        await partitions.open({0}, "me")
+        await partitions.open({0})
     assert partitions.restore_left is None
     assert partitions.usage() == (0, 0, 0)
 
 
 async def test_opening_nothing_does_not_even_connect(partitions):
-    await partitions.open(set(), "me")
+    await partitions.open(set())
     assert not partitions._changelog.running
 
 
 async def test_each_partition_has_a_folder_of_its_own(partitions, tmp_path):
-    await partitions.open({0, 1}, "me")
+    await partitions.open({0, 1})
     assert sorted(path.name for path in (tmp_path / "own").iterdir()) == ["p0", "p1"]
 
 
 async def test_a_second_opening_reads_the_tail_only(partitions, log):
     applied(log, 4)
-    await partitions.open({0}, "me")
+    await partitions.open({0})
     partitions.close()
     assert partitions.opened == frozenset()
     applied(log, 8)
-    await partitions.open({0}, "me")
+    await partitions.open({0})
     assert partitions.store(0).position == 2
     assert partitions.expected(EVENTS, 0) == 9
 
@@ -124,10 +124,10 @@ async def test_a_second_opening_reads_the_tail_only(partitions, log):
 async def test_a_failed_restore_leaves_nothing_open(partitions):
     partitions._changelog.fails = KafkaConnectionError()
     with pytest.raises(KafkaConnectionError):
-        await partitions.open({0, 1}, "me")
+        await partitions.open({0, 1})
     assert partitions.opened == frozenset()
     partitions._changelog.fails = None
-    await partitions.open({0, 1}, "me")  # the folders are free again
+    await partitions.open({0, 1})  # the folders are free again
     assert partitions.opened == {0, 1}
 
 
@@ -136,14 +136,14 @@ async def test_a_failed_restore_leaves_nothing_open(partitions):
 
 async def test_an_untouched_topic_is_read_from_where_its_log_starts(partitions, log):
     log.bounds[tp(EVENTS, 0)] = (30, 50)
-    await partitions.open({0}, "me")
+    await partitions.open({0})
     assert partitions.expected(EVENTS, 0) == 30
 
 
 async def test_the_record_after_the_marker_comes_next(partitions, log):
     applied(log, 41)
     log.bounds[tp(EVENTS, 0)] = (30, 50)
-    await partitions.open({0}, "me")
+    await partitions.open({0})
     assert partitions.expected(EVENTS, 0) == 42
     partitions.store(0).apply([], {EVENTS: Marker(44, "me")}, 2)
     assert partitions.expected(EVENTS, 0) == 45
@@ -152,7 +152,7 @@ async def test_the_record_after_the_marker_comes_next(partitions, log):
 async def test_every_input_topic_has_its_own_place(make, log):
     partitions = make(inputs="clicks,purchases")
     applied(log, 7, topic="clicks")
-    await partitions.open({0}, "me")
+    await partitions.open({0})
     assert (partitions.expected("clicks", 0), partitions.expected("purchases", 0)) == (8, 0)
 
 
@@ -160,13 +160,13 @@ async def test_an_input_that_was_created_again_stops_the_worker_and_says_what_to
     applied(log, 41)
     log.bounds[tp(EVENTS, 0)] = (0, 41)
     with pytest.raises(StopWorker, match=r"events-0 ends at offset 41, but offset 42 .* topic profiles too"):
-        await partitions.open({0}, "me")
+        await partitions.open({0})
 
 
 async def test_an_input_read_to_its_end_is_no_alarm(partitions, log):
     applied(log, 41)
     log.bounds[tp(EVENTS, 0)] = (42, 42)
-    await partitions.open({0}, "me")
+    await partitions.open({0})
     assert partitions.expected(EVENTS, 0) == 42
 
 
@@ -174,7 +174,7 @@ async def test_input_lost_to_retention_stops_the_worker(partitions, log):
     applied(log, 41)
     log.bounds[tp(EVENTS, 0)] = (50, 90)
     with pytest.raises(StopWorker, match=r"8 records of events-0 \(offsets 42 to 49\) .* retention"):
-        await partitions.open({0}, "me")
+        await partitions.open({0})
 
 
 async def test_the_worker_goes_on_behind_lost_input_if_told_so(make, log, caplog):
@@ -182,19 +182,19 @@ async def test_the_worker_goes_on_behind_lost_input_if_told_so(make, log, caplog
     applied(log, 41)
     log.bounds[tp(EVENTS, 0)] = (50, 90)
     with caplog.at_level(logging.ERROR):
-        await partitions.open({0}, "me")
+        await partitions.open({0})
     assert "8 records of events-0" in caplog.text
     assert partitions.expected(EVENTS, 0) == 50
 
 
 async def test_a_jump_over_control_records_is_harmless(partitions):
-    await partitions.open({0}, "me")
+    await partitions.open({0})
     await partitions.check_log_start(EVENTS, 0, 7)
     assert partitions.expected(EVENTS, 0) == 0
 
 
 async def test_a_jump_over_removed_records_stops_the_worker(partitions, log):
-    await partitions.open({0}, "me")
+    await partitions.open({0})
     log.bounds[tp(EVENTS, 0)] = (9, 20)
     with pytest.raises(StopWorker, match=r"2 records of events-0 \(offsets 7 to 8\)"):
         await partitions.check_log_start(EVENTS, 0, 7)
@@ -202,7 +202,7 @@ async def test_a_jump_over_removed_records_stops_the_worker(partitions, log):
 
 async def test_a_jump_over_removed_records_moves_on_if_told_so(make, log):
     partitions = make(on_lost_input="continue")
-    await partitions.open({0}, "me")
+    await partitions.open({0})
     log.bounds[tp(EVENTS, 0)] = (9, 20)
     await partitions.check_log_start(EVENTS, 0, 7)
     assert partitions.expected(EVENTS, 0) == 9
@@ -227,7 +227,7 @@ def ended(monkeypatch, partitions):
 async def test_the_transaction_of_a_dead_writer_is_ended(partitions, ended):
     partitions._changelog.open = {0: 5}
     partitions._changelog.writer = "frozen"
-    await partitions.open({0, 1}, "me")
+    await partitions.open({0, 1})
     assert ended == ["frozen"]
     assert partitions.opened == {0, 1}
 
@@ -246,7 +246,7 @@ async def test_a_transaction_without_a_known_other_writer_is_waited_for(partitio
         return await wait(partitions, timeout_seconds)
 
     changelog.wait_until_stable = until_third
-    await partitions.open({0}, "me")
+    await partitions.open({0})
     assert (ended, len(asked)) == ([], 3)
 
 
@@ -260,7 +260,7 @@ async def test_a_living_writer_means_that_it_is_us_who_are_late(make, monkeypatc
     changelog = partitions._changelog
     changelog.open, changelog.writer, changelog.moves = {0: 5}, "owner", True
     with pytest.raises(Refused, match=r"partitions \[0\] are being written by another worker"):
-        await partitions.open({0}, "me")
+        await partitions.open({0})
     assert partitions.opened == frozenset()
 
 
@@ -292,7 +292,7 @@ async def test_a_new_assignment_counts_dead_letters_afresh(partitions):
 
 
 async def test_stopping_closes_and_disconnects(partitions):
-    await partitions.open({0}, "me")
+    await partitions.open({0})
     store = partitions.store(0)
     assert partitions._changelog.running
     await partitions.stop()
