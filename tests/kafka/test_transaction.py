@@ -116,13 +116,13 @@ async def test_the_data_is_in_the_log_before_the_offset_commit_is_sent(
         changelog = Changelog(broker, it.settings.profiles_topic)
         await changelog.start()
         written_at_commit = []
-        send = made.producer.send_offsets_to_transaction
+        commit = made.requests.commit_offsets
 
         async def watch(*arguments: Any) -> None:
             written_at_commit.append((await changelog.ends([0]))[0])
-            await send(*arguments)
+            await commit(*arguments)
 
-        made.producer.send_offsets_to_transaction = watch
+        made.requests.commit_offsets = watch  # type: ignore[method-assign]
         await made.publish(*rows(it, b"1", b"2", b"3"), membership)
         await changelog.stop()
         assert written_at_commit == [3]
@@ -133,9 +133,9 @@ async def test_the_next_owner_finds_and_ends_a_dead_writers_transaction(
 ) -> None:
     async with shop(broker, prefix, tmp_path) as it, publisher(it, "dead") as dead:
         profiles = it.settings.profiles_topic
-        await dead.producer.begin_transaction()
+        await dead.requests.add_partitions([TopicPartition(profiles, 0)])
         marker = (MARKER + b"events", encode_marker(3, dead.transactional_id), ())
-        await dead._write([Written(profiles, 0, [(b"u", b"1", ()), marker])])
+        await dead._write(dead._packed([Written(profiles, 0, [(b"u", b"1", ()), marker])]))
         changelog = Changelog(broker, profiles)
         await changelog.start()
         open_now = await changelog.wait_until_stable([0, 1], 0.2)
