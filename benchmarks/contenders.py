@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec import Struct
 
+from benchmarks.echo import READY, EchoTask
 from benchmarks.payloads import SLATE_BYTES
 from benchmarks.processes import ROOT, BenchmarkError, Measured
 from benchmarks.wire import WireTask
@@ -60,6 +61,18 @@ class Contender(NamedTuple):
         return Measured(self.name, self.command, folder, variables=self.variables)
 
 
+def worker_settings(broker: str, app_id: str, folder: Path, guarantee: str) -> Settings:
+    """Of a worker with topics of its own."""
+    return Settings(
+        broker=broker,
+        app_id=app_id,
+        topic_prefix=f"{app_id}.",
+        data_dir=folder / app_id,
+        partitions=PARTITIONS,
+        processing_guarantee=guarantee,
+    )
+
+
 def stamped(spec: TopicSpec) -> TopicSpec:
     """The same topic, with the broker's time of the append in every record: one clock for all engines."""
     return spec._replace(config={**spec.config, "message.timestamp.type": "LogAppendTime"})
@@ -103,6 +116,14 @@ def wire(
     )
     command = [sys.executable, "-m", "benchmarks.wire", msgspec.json.encode(task).decode()]
     return Contender(name, topics, plain_specs(topics), command)
+
+
+def echo(name: str, broker: str, prefix: str, *, transactional_id: str | None) -> Contender:
+    """A bare echo, transactional where it has an id for that."""
+    topics = Topics(f"{prefix}{name}.events", f"{prefix}{name}.slates")
+    task = EchoTask(broker, topics.source, topics.target, PARTITIONS, transactional_id)
+    command = [sys.executable, "-m", "benchmarks.echo", msgspec.json.encode(task).decode()]
+    return Contender(name, topics, plain_specs(topics), command, ready=READY)
 
 
 def faust(name: str, broker: str, prefix: str, folder: Path) -> Contender:

@@ -64,6 +64,12 @@ def slate_value(event_id: str) -> bytes:
     return b"".join((_HEAD, event_id.encode(), _REST))
 
 
+def id_of(value: bytes) -> str:
+    """Id of the event that this event or slate is of, without decoding it."""
+    start = value.index(_ID) + len(_ID)
+    return value[start : start + _ID_BYTES].decode()
+
+
 def sent_ns(value: bytes) -> int:
     """When the event was sent that this event or slate is of.
 

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from benchmarks import contenders
 from benchmarks.arguments import RESULTS, positive, screen
-from benchmarks.contenders import PARTITIONS, Contender, Topics
+from benchmarks.contenders import PARTITIONS, Contender, Topics, worker_settings
 from benchmarks.job import cores_of_others, cpu_per_event, timing_of
 from benchmarks.machine import load_average, machine
 from benchmarks.outputs import Outputs, sampler
@@ -29,7 +29,6 @@ from benchmarks.processes import BenchmarkError, Node, node
 from benchmarks.report import MISSING, markdown, middle, number, print_table
 from state.errors import FreshslateError
 from stream.broker import BrokerError
-from stream.config import Settings
 from stream.java import KAFKA_VERSION
 
 SKIPPED_SHARE: Final = 0.25
@@ -200,18 +199,6 @@ class Bench:
             worker_settings(address, f"{prefix}{name}", folder, name),
             module="benchmarks.trivial_worker",
         )
-
-
-def worker_settings(broker: str, app_id: str, folder: Path, guarantee: str) -> Settings:
-    """Of a worker with topics of its own."""
-    return Settings(
-        broker=broker,
-        app_id=app_id,
-        topic_prefix=f"{app_id}.",
-        data_dir=folder / app_id,
-        partitions=PARTITIONS,
-        processing_guarantee=guarantee,
-    )
 
 
 TITLE: Final = "Trivial step, medians; CPU: us/event; others: cores"
