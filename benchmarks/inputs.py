@@ -46,7 +46,7 @@ def inputs(data: Path, names: Sequence[str], *, events: int, warm_up: int, round
     wanted = warm_up + events * rounds
     for name in names:
         source, history, stream = _stream(name, data, wanted)
-        stamped = _until_now([*history, *islice(laps(stream), wanted)])
+        stamped = until_now([*history, *islice(laps(stream), wanted)])
         timed = stamped[len(history) :]
         yield Input(
             name,
@@ -116,7 +116,7 @@ def laps(events: Sequence[Event]) -> Iterator[Event]:
         lap += 1
 
 
-def _until_now(events: Sequence[Event]) -> Sequence[Event]:
+def until_now(events: Sequence[Event]) -> Sequence[Event]:
     """All times moved by one constant, so that the last event happens now."""
     offset = time.time_ns() // 1_000_000 - max(event.time for event in events)
     return [structs.replace(event, time=event.time + offset) for event in events]

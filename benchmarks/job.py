@@ -115,7 +115,7 @@ class Job:
     async def start(self, history: Iterable[Delta]) -> None:
         """Create the topics, give the models their past, and start the workers."""
         await create_topics(self.settings.broker, topic_specs(self.settings))
-        await self._teach(history)
+        await teach(self.settings, history)
         self.folder.mkdir(parents=True)
         self._workers = [self._start(n) for n in range(self._wanted)]
         await self._until_opened()
@@ -224,13 +224,6 @@ class Job:
         tps = [TopicPartition(topic, p) for p in range(self.settings.partitions)]
         return {tp.partition: end for tp, end in (await self._deltas.end_offsets(tps)).items()}
 
-    async def _teach(self, history: Iterable[Delta]) -> None:
-        async with AIOKafkaProducer(
-            bootstrap_servers=self.settings.broker, linger_ms=20, max_request_size=4 << 20
-        ) as producer:
-            for delta in history:
-                await producer.send(self.settings.deltas_topic, encode_delta(delta), partition=0)
-
     def _start(self, number: int) -> subprocess.Popen[bytes]:
         variables = {
             f"FRESHSLATE_{name.upper()}": str(value)
@@ -255,6 +248,15 @@ class Job:
                 message = f"the workers did not start\n{self.log()[-4000:]}"
                 raise BenchmarkError(message)
             await asyncio.sleep(0.1)
+
+
+async def teach(settings: Settings, history: Iterable[Delta]) -> None:
+    """Put into the deltas topic what the models are to know beforehand."""
+    async with AIOKafkaProducer(
+        bootstrap_servers=settings.broker, linger_ms=20, max_request_size=4 << 20
+    ) as producer:
+        for delta in history:
+            await producer.send(settings.deltas_topic, encode_delta(delta), partition=0)
 
 
 def timing_of(progress: Sequence[Progress], *, not_before: int, skip: int) -> Timing:

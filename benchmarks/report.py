@@ -200,12 +200,17 @@ def show(report: Report, console: Console) -> None:
             highlight=False,
         )
     for title, header, lines in tables(report):
-        table = Table(title=title, box=None, title_justify="left", header_style="bold")
-        for n, name in enumerate(header):
-            table.add_column(name, justify="left" if n == 0 else "right")
-        for line in lines:
-            table.add_row(*line)
-        console.print(table)
+        print_table(console, title, header, lines)
+
+
+def print_table(console: Console, title: str, header: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
+    """Print one table; numbers to the right."""
+    table = Table(title=title, box=None, title_justify="left", header_style="bold")
+    for n, name in enumerate(header):
+        table.add_column(name, justify="left" if n == 0 else "right")
+    for line in lines:
+        table.add_row(*line)
+    console.print(table)
 
 
 def as_markdown(report: Report) -> str:
