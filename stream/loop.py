@@ -1,13 +1,17 @@
 """The worker's one loop: gather, open, step, commit, apply, ack.
 
+While one cycle commits, the next one is gathered and stepped on top of what the first will have changed
+(`stream/ahead.py`), in a thread where it has much to do. Commits stay strictly in order.
+
 Four rules make it exactly once, and each has a test that fails without it
 (`tests/stream/test_loop.py`, for the third `tests/kafka/test_transaction.py`):
 
-1. After a refusal or a failed transaction, do nothing more on that assignment.
+1. After a refusal or a failed transaction, do nothing more on that assignment: what was stepped on top is
+   dropped with it.
 2. A chunk must continue what was applied; one that starts beyond was preceded by records that got
    lost on the way here, so it is dropped and the partition sought back.
 3. Data first, acknowledged; then the offset commit; then the end (`stream/transaction.py`).
-4. A revoked partition's cycle ends before the rebalance goes on.
+4. A revoked partition's cycles end before the rebalance goes on.
 """
 
 import asyncio
@@ -16,13 +20,14 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from msgspec import Struct
 
 from state.errors import Refused
+from stream.ahead import NOTHING_AHEAD, Ahead
 from stream.config import Settings
 from stream.measures import Cycle, measure
 from stream.metrics import ENDED, REBALANCES, RESTORE_SECONDS, RESTORED, Metrics
@@ -31,12 +36,20 @@ from stream.transaction import Publisher, Written
 from stream.transport import Chunk, Membership
 from stream.work import Record, Result, Work
 
+Runs: TypeAlias = Mapping[int, Mapping[str, Sequence[Record]]]
+"""Records by partition, by topic."""
+
 log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 15.0
 """How long a connection may take, an open transaction's timeout included."""
 RETRY_SECONDS = 0.5
 """Pause before the broker is tried again."""
+BESIDE_EVENTS: Final = 64
+"""Events from which on a step that meets a running commit goes to a thread: a smaller one is over sooner than
+a thread has begun, a larger one would keep the commit from going on."""
+FAILED: Final = (Refused, KafkaError, TimeoutError)
+"""What ends an assignment and not the worker."""
 clock = time.perf_counter
 """What takes how long. The event loop's own clock, uvloop's, ticks in milliseconds."""
 
@@ -82,6 +95,21 @@ class _Accepted(NamedTuple):
     acks: list[Callable[[], Any]]
 
 
+class _Stepped(NamedTuple):
+    """A cycle that is decided and not yet committed."""
+
+    results: Mapping[int, Result]
+    """By partition."""
+    offsets: Mapping[TopicPartition, int]
+    """Input positions after it."""
+    records: int
+    acks: Sequence[Callable[[], Any]]
+    queued: Sequence[float]
+    """Seconds that each of its chunks waited."""
+    seconds: float
+    """The step took."""
+
+
 class Loop:
     """Processes what the consumer delivers, until it is stopped."""
 
@@ -115,6 +143,8 @@ class Loop:
         self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue(settings.queue_chunks)
         self._lock = asyncio.Lock()
         self._membership: Membership | None = None
+        self._committing: asyncio.Task[None] | None = None
+        self._ahead: Ahead = NOTHING_AHEAD
         self._assigned: frozenset[int] = frozenset()
         self._connected = False
         self._seconds_per_event = 0.0
@@ -144,16 +174,20 @@ class Loop:
             self._wake()
 
     async def revoked(self) -> None:
-        """End the assignment; returns when the running cycle has ended (rule 4)."""
+        """End the assignment; returns when its cycles have ended (rule 4)."""
         async with self._lock:
+            await self._settle_or_end()
             self._give_up()
 
     async def stop(self) -> None:
-        """Finish the running cycle, then let go of everything."""
+        """Finish the running cycles, then let go of everything."""
         async with self._lock:
-            self._give_up()
-            await self._publisher.stop()
-            await self._partitions.stop()
+            try:
+                await self._settle_or_end()
+            finally:
+                self._give_up()
+                await self._publisher.stop()
+                await self._partitions.stop()
 
     # The loop -------------------------------------------------------------------------------------
 
@@ -161,7 +195,7 @@ class Loop:
         """Cycle for ever.
 
         Raises:
-            StopWorker: an operator has to look; nothing of the failed cycle was committed.
+            StopWorker: an operator has to look; nothing of a failed cycle was committed.
         """
         while True:
             deliveries = await self._gather()
@@ -187,7 +221,10 @@ class Loop:
         return min(self._pace.max_events, max(1, int(self._pace.step_seconds / self._seconds_per_event)))
 
     async def _cycle(self, deliveries: Sequence[Delivery]) -> None:
-        """Run one cycle, and if it fails, end the assignment (rule 1)."""
+        """Step one cycle while the former one commits, and begin its commit.
+
+        If either fails, the assignment ends (rule 1).
+        """
         membership = self._membership
         if membership is None:
             return
@@ -196,13 +233,34 @@ class Loop:
             await self._connect()
             await self._open()
             accepted = await self._accept(current)
-            if accepted.runs:
-                await self._process(accepted.runs, membership, [delivery.since for delivery in current])
-        except (Refused, KafkaError, TimeoutError) as error:
+            stepped = await self._step(accepted, [delivery.since for delivery in current])
+            await self._settle()
+        except FAILED as error:
             await self._end_assignment(error)
             return
-        for ack in accepted.acks:
-            ack()
+        if stepped.results:
+            self._ahead = Ahead(stepped.results, stepped.offsets)
+            self._committing = asyncio.create_task(self._commit(stepped, membership), name="commit")
+            # Whatever becomes of it has to be seen, also when no delivery comes.
+            self._committing.add_done_callback(lambda task: self._wake() if task.exception() else None)
+        else:
+            for ack in accepted.acks:
+                ack()
+
+    async def _settle(self) -> None:
+        """Wait for the running commit; raises what it failed with."""
+        committing, self._committing = self._committing, None
+        if committing is not None:
+            try:
+                await committing
+            finally:
+                self._ahead = NOTHING_AHEAD
+
+    async def _settle_or_end(self) -> None:
+        try:
+            await self._settle()
+        except FAILED as error:
+            await self._end_assignment(error)
 
     async def _connect(self) -> None:
         if not self._connected:
@@ -231,7 +289,7 @@ class Loop:
             if place in gaps:
                 continue
             run = runs.get(chunk.partition, {}).get(chunk.topic, ())
-            expected = run[-1].offset + 1 if run else self._partitions.expected(*place)
+            expected = run[-1].offset + 1 if run else self._expected(*place)
             if chunk.start > expected:
                 gaps[place] = expected
                 continue
@@ -245,44 +303,63 @@ class Loop:
             await self._seek_back(*place, expected)
         return _Accepted(runs, acks)
 
+    def _expected(self, topic: str, partition: int) -> int:
+        """Offset of the input record that comes next, after the running commit."""
+        return max(self._partitions.expected(topic, partition), self._ahead.expected(topic, partition))
+
     async def _seek_back(self, topic: str, partition: int, expected: int) -> None:
         await self._partitions.check_log_start(topic, partition, expected)
         log.warning(
             "%s-%d: records from %d on got lost on the way; reading again", topic, partition, expected
         )
-        await self._source.seek(topic, partition, max(expected, self._partitions.expected(topic, partition)))
+        await self._source.seek(topic, partition, max(expected, self._expected(topic, partition)))
 
-    async def _process(
-        self,
-        runs: Mapping[int, Mapping[str, Sequence[Record]]],
-        membership: Membership,
-        since: Sequence[float],
-    ) -> None:
-        """Step, commit, apply."""
+    async def _step(self, accepted: _Accepted, since: Sequence[float]) -> _Stepped:
+        """Decide what the records change; nothing is written."""
         started = clock()
-        results = {
-            partition: self._work(partition, by_topic, self._partitions.store(partition), clock=clock)
-            for partition, by_topic in runs.items()
-        }
+        runs = accepted.runs
+        records = sum(len(run) for by_topic in runs.values() for run in by_topic.values())
+        if self._committing is None or self._committing.done() or records < BESIDE_EVENTS:
+            results = self._work_on(runs)
+        else:
+            async with self._work.turn:
+                results = await asyncio.to_thread(self._work_on, runs)
         for partition, result in results.items():
             self._partitions.count_dead_letters(partition, result)
-        stepped = clock()
         offsets = {
             TopicPartition(topic, partition): run[-1].offset + 1
             for partition, by_topic in runs.items()
             for topic, run in by_topic.items()
         }
+        queued = [started - each for each in since]
+        return _Stepped(results, offsets, records, accepted.acks, queued, clock() - started)
+
+    def _work_on(self, runs: Runs) -> dict[int, Result]:
+        step, partitions, ahead = self._work.step, self._partitions, self._ahead
+        return {
+            partition: step(
+                partition, by_topic, ahead.over(partition, partitions.store(partition)), clock=clock
+            )
+            for partition, by_topic in runs.items()
+        }
+
+    async def _commit(self, stepped: _Stepped, membership: Membership) -> None:
+        """Commit, apply, acknowledge."""
+        started = clock()
+        results = stepped.results
         outputs, changelogs = self._written(results)
-        last = await self._publisher.publish(outputs, changelogs, offsets, membership)
+        last = await self._publisher.publish(outputs, changelogs, stepped.offsets, membership)
         committed, committed_at = clock(), self._metrics.now()
         for (partition, result), offset in zip(results.items(), last, strict=True):
             self._partitions.store(partition).apply(result.changelog, result.markers, offset + 1)
+        for ack in stepped.acks:
+            ack()
         cycle = Cycle(
-            records=sum(len(run) for by_topic in runs.values() for run in by_topic.values()),
+            records=stepped.records,
             results=list(results.values()),
-            queued=[started - each for each in since],
-            step=stepped - started,
-            commit=committed - stepped,
+            queued=stepped.queued,
+            step=stepped.seconds,
+            commit=committed - started,
             apply=clock() - committed,
             phases=self._publisher.took,
             committed_at=committed_at,

@@ -57,6 +57,8 @@ class Replica:
         self._snapshot_seconds = snapshot_seconds
         self._offsets: dict[TopicPartition, int] = {}
         self.models = self._load(config)
+        self.turn = asyncio.Lock()
+        """Held while something is folded; whoever reads the models in a thread holds it meanwhile."""
         self.caught_up = asyncio.Event()
         """Set once everything that was in the topics at the start has been folded."""
         self.skipped_items = 0
@@ -156,13 +158,14 @@ class Replica:
 
     async def _poll(self) -> None:
         fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)
-        for tp, records in fetched.items():
-            if tp.topic == self._topics[0]:
-                self.models.learn([decode_delta(record.value) for record in records])
-            else:
-                self._fold_items(records)
-            self._offsets[tp] = records[-1].offset + 1
-            self.folded[tp.topic] += len(records)
+        async with self.turn:
+            for tp, records in fetched.items():
+                if tp.topic == self._topics[0]:
+                    self.models.learn([decode_delta(record.value) for record in records])
+                else:
+                    self._fold_items(records)
+                self._offsets[tp] = records[-1].offset + 1
+                self.folded[tp.topic] += len(records)
         # What was fetched ahead is handed over without waiting: slates have their turn here.
         await asyncio.sleep(0)
 

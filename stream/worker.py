@@ -38,7 +38,7 @@ from stream.replica import Replica
 from stream.sizes import measure_build, measure_sizes
 from stream.topics import check_topics, topic_specs
 from stream.transaction import Publisher, TransactionalPublisher
-from stream.work import Engine, work
+from stream.work import Engine, Work, work
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,10 @@ class Worker:
             source=source,
             partitions=self.partitions,
             publisher=publisher(settings, self._transactional_id),
-            work=partial(work, engine=engine(settings, self.replica, self._transactional_id)),
+            work=Work(
+                partial(work, engine=engine(settings, self.replica, self._transactional_id)),
+                self.replica.turn,
+            ),
             settings=settings,
             metrics=self.metrics,
         )
