@@ -37,12 +37,13 @@ EVENTS: Final = {
     "wire": 200_000,
     "exactly_once": 200_000,
     "at_least_once": 200_000,
-    "quix_at_least_once": 60_000,
-    "quix_exactly_once": 60_000,
-    "faust": 10_000,
+    "quix_at_least_once": 200_000,
+    "quix_exactly_once": 200_000,
+    "faust_tuned": 15_000,
+    "faust_stock": 10_000,
 }
 """Contenders in their order, and the events of one round: some 5 to 10 s of work each."""
-REFERENCES: Final = ("wire", "faust", "quix_exactly_once")
+REFERENCES: Final = ("wire", "faust_stock", "quix_exactly_once")
 """What rates are told as multiples of."""
 
 
@@ -190,8 +191,8 @@ class Bench:
         if name == "wire":
             topics = Topics(f"{prefix}wire.events", f"{prefix}wire.slates")
             return contenders.wire(name, address, topics, starts, ends)
-        if name == "faust":
-            return contenders.faust(name, address, prefix, folder)
+        if name.startswith("faust_"):
+            return contenders.faust(name, address, prefix, folder, variant=name.removeprefix("faust_"))
         if name.startswith("quix_"):
             return contenders.quix(name, address, prefix, folder, guarantee=name.removeprefix("quix_"))
         return contenders.worker(
@@ -208,7 +209,7 @@ HEADER: Final = (
     "lowest",
     "highest",
     "x wire",
-    "x faust",
+    "x stock faust",
     "x Quix exactly once",
     "CPU",
     "broker CPU",
