@@ -27,7 +27,7 @@ from benchmarks.arguments import RESULTS, positive, screen
 from benchmarks.contenders import PARTITIONS, START_SECONDS, Contender, worker_settings
 from benchmarks.inputs import deltas_of, made_up, until_now
 from benchmarks.job import teach, timing_of
-from benchmarks.load import LoadResult, LoadTask
+from benchmarks.load import LoadResult, LoadTask, load_command
 from benchmarks.machine import busy_seconds, load_average, machine
 from benchmarks.outputs import Outputs, sampler
 from benchmarks.payloads import sent_ns
@@ -333,14 +333,7 @@ async def collect(consumer: AIOKafkaConsumer, task: LoadTask) -> tuple[LoadResul
 
 
 async def _generate(task: LoadTask) -> LoadResult:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "benchmarks.load",
-        msgspec.json.encode(task).decode(),
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-    )
+    process = await asyncio.create_subprocess_exec(*load_command(task), cwd=ROOT, stdout=subprocess.PIPE)
     printed, _ = await process.communicate()
     if process.returncode:
         message = f"the load generator ended with {process.returncode}"
