@@ -22,7 +22,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from msgspec import Struct
 from rich.console import Console
 
-from benchmarks import contenders
+from benchmarks import contenders, plots
 from benchmarks.arguments import RESULTS, positive, screen
 from benchmarks.contenders import PARTITIONS, START_SECONDS, Contender, worker_settings
 from benchmarks.inputs import deltas_of, made_up, until_now
@@ -91,6 +91,8 @@ def main() -> None:
         print(markdown(HEADER, lines))
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
+    if options.plot:
+        plots.latencies(rows(report.runs), options.json.with_suffix(".png"))
     console.print(f"all numbers: {options.json}")
 
 
@@ -114,6 +116,7 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--warm-up", type=float, default=2.5, help="seconds before (default %(default)s)")
     parser.add_argument("--json", type=Path, default=RESULTS / "latency.json", help="where numbers go")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown, for the docs")
+    parser.add_argument("--plot", action="store_true", help="draw a PNG beside the JSON")
     return parser.parse_args(given)
 
 

@@ -18,7 +18,7 @@ import uvloop
 from msgspec import Struct
 from rich.console import Console
 
-from benchmarks import contenders
+from benchmarks import contenders, plots
 from benchmarks.arguments import RESULTS, positive, screen
 from benchmarks.contenders import PARTITIONS, Contender, Topics, worker_settings
 from benchmarks.job import cores_of_others, cpu_per_event, timing_of
@@ -100,6 +100,13 @@ def main() -> None:
         print(markdown(HEADER, [cells(row) for row in rows(report)]))
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
+    if options.plot:
+        found = rows(report)
+        plots.rates(
+            {row.contender: row.rate for row in found},
+            {row.contender: row.spread for row in found},
+            options.json.with_suffix(".png"),
+        )
     console.print(f"all numbers: {options.json}")
 
 
@@ -118,6 +125,7 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, default=RESULTS / "peers.json", help="where numbers go")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown, for the docs")
+    parser.add_argument("--plot", action="store_true", help="draw a PNG beside the JSON")
     return parser.parse_args(given)
 
 
