@@ -13,7 +13,7 @@ import re
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -28,7 +28,7 @@ from msgspec import Struct
 from rich.console import Console
 
 from benchmarks import contenders
-from benchmarks.arguments import RESULTS, positive, screen
+from benchmarks.arguments import RESULTS, positive, progress, screen
 from benchmarks.contenders import PARTITIONS, START_SECONDS, worker_settings
 from benchmarks.load import LoadTask, load_command
 from benchmarks.machine import load_average, machine
@@ -124,9 +124,10 @@ async def run(options: argparse.Namespace, console: Console) -> Report:
     with node() as broker, TemporaryDirectory(prefix="freshslate-bench-") as folder:
         async with two_workers(broker, Path(folder), options.guarantee) as pair:
             for rate in options.background:
-                async with pair.background(rate), Shoppers(pair) as shoppers:
-                    await shoppers.warm_up()
-                    found = report.trials[str(rate)] = await shoppers.trials(options.trials)
+                with progress(console, f"background {rate:,}/s", options.trials) as done:
+                    async with pair.background(rate), Shoppers(pair) as shoppers:
+                        await shoppers.warm_up()
+                        found = report.trials[str(rate)] = await shoppers.trials(options.trials, done)
                 known = [each.retrieved_ms for each in found if each.retrieved_ms is not None]
                 console.print(
                     f"  background {rate:>6,}/s  {len(known)} of {len(found)} clicks seen", highlight=False
@@ -241,9 +242,13 @@ class Shoppers:
         await self._producer.stop()
         await self._slates.stop()
 
-    async def trials(self, wanted: int) -> list[Trial]:
-        """So many clicks, one after the other."""
-        return [await self._trial() for _ in range(wanted)]
+    async def trials(self, wanted: int, done: Callable[[], None]) -> list[Trial]:
+        """So many clicks, one after the other; `done` is called after each."""
+        found = []
+        for _ in range(wanted):
+            found.append(await self._trial())
+            done()
+        return found
 
     async def warm_up(self) -> None:
         """Clicks whose time is not told.
@@ -254,7 +259,8 @@ class Shoppers:
         if (await self._trial()).read_ms is None and (await self._trial()).read_ms is None:
             message = f"no slate of worker 2 has what worker 1's shopper clicked, in {GIVE_UP_SECONDS:g} s"
             raise BenchmarkError(message)
-        await self.trials(WARM_UP_TRIALS)
+        for _ in range(WARM_UP_TRIALS):
+            await self._trial()
 
     async def _trial(self) -> Trial:
         number = next(self._numbers)

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +24,7 @@ from msgspec import Struct
 from rich.console import Console
 
 from benchmarks import contenders, plots
-from benchmarks.arguments import RESULTS, positive, screen
+from benchmarks.arguments import RESULTS, positive, progress, screen
 from benchmarks.contenders import PARTITIONS, START_SECONDS, Contender, worker_settings
 from benchmarks.inputs import deltas_of, made_up, until_now
 from benchmarks.job import teach, timing_of
@@ -149,8 +150,11 @@ async def run(options: argparse.Namespace, console: Console) -> Report:
             await bench.start(options.contenders)
             if HALF in options.rates:
                 report.saturation = await bench.saturation()
-            for each in _rates(options.rates, report.saturation):
-                await _turns(bench, options, each, report, console)
+            rates = _rates(options.rates, report.saturation)
+            steps = len(rates) * options.rounds * len(options.contenders)
+            with progress(console, "latency", steps) as done:
+                for each in rates:
+                    await _turns(bench, options, each, report, partial(_tell, console, done))
         finally:
             await bench.stop()
     report.load_after = load_average()
@@ -164,20 +168,25 @@ def _rates(asked: Sequence[float | str], saturation: Mapping[str, float]) -> lis
 
 
 async def _turns(
-    bench: "Bench", options: argparse.Namespace, events_per_second: float, report: Report, console: Console
+    bench: "Bench", options: argparse.Namespace, at: float, report: Report, tell: Callable[[Run | None], None]
 ) -> None:
     for turn in range(1, options.rounds + 1):
         for name in options.contenders:
-            if any(each.overloaded and each.contender == name for each in report.runs):
-                continue
-            found = await bench.measure(name, events_per_second, turn)
-            report.runs.append(found)
-            shown = "  ".join(f"{each:7.1f}" for each in (*found.percentiles, found.worst))
-            console.print(
-                f"  {events_per_second:>8,.0f}/s  round {turn}  {name:20}{shown} ms"
-                + (f"  {found.missing} missing" if found.missing else ""),
-                highlight=False,
-            )
+            # Who could not follow at this rate, or at a lower one, has a queue and no latency.
+            found = None
+            if not any(each.overloaded and each.contender == name for each in report.runs):
+                found = await bench.measure(name, at, turn)
+                report.runs.append(found)
+            tell(found)
+
+
+def _tell(console: Console, done: Callable[[], None], found: Run | None) -> None:
+    done()
+    if found is not None:
+        shown = "  ".join(f"{each:7.1f}" for each in (*found.percentiles, found.worst))
+        missing = f"  {found.missing} missing" if found.missing else ""
+        text = f"  {found.rate:>8,.0f}/s  round {found.turn}  {found.contender:20}{shown} ms{missing}"
+        console.print(text, highlight=False)
 
 
 class Bench:

@@ -19,7 +19,7 @@ from msgspec import Struct
 from rich.console import Console
 
 from benchmarks import contenders, plots
-from benchmarks.arguments import RESULTS, positive, screen
+from benchmarks.arguments import RESULTS, positive, progress, screen
 from benchmarks.contenders import PARTITIONS, Contender, Topics, worker_settings
 from benchmarks.job import cores_of_others, cpu_per_event, timing_of
 from benchmarks.machine import load_average, machine
@@ -138,7 +138,11 @@ async def run(options: argparse.Namespace, console: Console) -> Report:
         0.0,
         {name: [] for name in options.contenders},
     )
-    with node() as broker, TemporaryDirectory(prefix="freshslate-bench-") as folder:
+    with (
+        node() as broker,
+        TemporaryDirectory(prefix="freshslate-bench-") as folder,
+        progress(console, "trivial step", options.rounds * len(options.contenders)) as done,
+    ):
         bench = Bench(broker, Path(folder))
         for turn in range(1, options.rounds + 1):
             for name in options.contenders:
@@ -147,6 +151,7 @@ async def run(options: argparse.Namespace, console: Console) -> Report:
                 console.print(
                     f"  round {turn}  {_title(name):22}{found.rate:>10,.0f} events/s", highlight=False
                 )
+                done()
     report.load_after = load_average()
     return report
 
