@@ -7,7 +7,6 @@ by the session neighbours or the rules. `python -m benchmarks.freshness --help`.
 
 import argparse
 import asyncio
-import logging
 import random
 import re
 import sys
@@ -21,22 +20,18 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import msgspec
-import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.partitioner import DefaultPartitioner
 from msgspec import Struct
 from rich.console import Console
 
 from benchmarks import contenders
-from benchmarks.arguments import RESULTS, positive, progress, screen
+from benchmarks.arguments import Table, deliver, measured, parser, positive, progress, screen
 from benchmarks.contenders import PARTITIONS, START_SECONDS, worker_settings
 from benchmarks.load import LoadTask, load_command
 from benchmarks.machine import load_average, machine
 from benchmarks.percentiles import PERCENTILES, percentiles_of
 from benchmarks.processes import BenchmarkError, Measured, Node, node
-from benchmarks.report import markdown, print_table
-from state.errors import FreshslateError
-from stream.broker import BrokerError
 from stream.codecs import decode_slate
 from stream.config import Settings
 from stream.java import KAFKA_VERSION
@@ -83,39 +78,25 @@ class Report(Struct):
 
 def main() -> None:
     options = arguments(sys.argv[1:])
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     console = screen(options)
-    try:
-        report = uvloop.run(run(options, console))
-    except (FreshslateError, BrokerError, BenchmarkError) as error:
-        sys.exit(f"benchmarks: {error}")
-    print_table(console, TITLE, HEADER, lines(report))
-    if options.markdown:
-        print(markdown(HEADER, lines(report)))
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
-    console.print(f"all numbers: {options.json}")
+    report = measured(run(options, console))
+    deliver(report, Table(TITLE, HEADER, lines(report)), options, console)
 
 
 def arguments(given: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.freshness",
-        description="From a click at one worker until another worker retrieves with it.",
-    )
-    parser.add_argument("--trials", type=positive, default=200, help="of each (default %(default)s)")
-    parser.add_argument(
+    it = parser("freshness", "From a click at one worker until another worker retrieves with it.")
+    it.add_argument("--trials", type=positive, default=200, help="of each (default %(default)s)")
+    it.add_argument(
         "--background", nargs="+", type=int, default=[0, 1000], help="events/s (default %(default)s)"
     )
-    parser.add_argument(
+    it.add_argument(
         "--guarantee",
         choices=("exactly_once", "at_least_once"),
         default="exactly_once",
         help="of both workers (default %(default)s)",
     )
-    parser.add_argument("--json", type=Path, default=RESULTS / "freshness.json", help="where numbers go")
-    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown, for the docs")
-    return parser.parse_args(given)
+    return it.parse_args(given)
 
 
 async def run(options: argparse.Namespace, console: Console) -> Report:

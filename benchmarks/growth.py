@@ -13,14 +13,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 from msgspec import Struct
 
-from benchmarks.arguments import RESULTS, positive, screen
+from benchmarks.arguments import Table, deliver, parser, positive, screen
 from benchmarks.inputs import LESSONS, SPACING_MS, until_now
 from benchmarks.machine import load_average, machine
-from benchmarks.report import markdown, print_table
 from benchmarks.stages import Bench, records
 from state.event import TYPE_CODES, Event, EventItem
 from state.slate import Delta
@@ -69,26 +67,17 @@ def main() -> None:
         report.sizes.append(size)
         console.print(f"  {sessions:>10,} sessions  {min(size.rounds):7.1f} us/event", highlight=False)
     report.load_after = load_average()
-    print_table(console, TITLE, HEADER, lines(report.sizes))
-    if options.markdown:
-        print(markdown(HEADER, lines(report.sizes)))
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
-    console.print(f"all numbers: {options.json}")
+    deliver(report, Table(TITLE, HEADER, lines(report.sizes)), options, console)
 
 
 def arguments(given: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.growth", description="Cost of an event as the session index grows."
-    )
-    parser.add_argument(
+    it = parser("growth", "Cost of an event as the session index grows.")
+    it.add_argument(
         "--sessions", nargs="+", type=positive, default=list(SESSIONS), help="sizes (default %(default)s)"
     )
-    parser.add_argument("--rounds", type=positive, default=3, help="of each size (default %(default)s)")
-    parser.add_argument("--json", type=Path, default=RESULTS / "growth.json", help="where numbers go")
-    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown, for the docs")
-    return parser.parse_args(given)
+    it.add_argument("--rounds", type=positive, default=3, help="of each size (default %(default)s)")
+    return it.parse_args(given)
 
 
 def measure(sessions: int, rounds: int) -> Size:

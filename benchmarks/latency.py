@@ -5,7 +5,6 @@
 
 import argparse
 import asyncio
-import logging
 import subprocess
 import sys
 import time
@@ -18,13 +17,12 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import msgspec
-import uvloop
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from msgspec import Struct
 from rich.console import Console
 
 from benchmarks import contenders, plots
-from benchmarks.arguments import RESULTS, positive, progress, screen
+from benchmarks.arguments import Table, deliver, measured, parser, positive, progress, screen
 from benchmarks.contenders import PARTITIONS, START_SECONDS, Contender, worker_settings
 from benchmarks.inputs import deltas_of, made_up, until_now
 from benchmarks.job import teach, timing_of
@@ -35,9 +33,6 @@ from benchmarks.payloads import sent_ns
 from benchmarks.percentiles import HEADER, Cores, Run, cells, counted, percentiles_of, rows
 from benchmarks.preload import Keys, preload
 from benchmarks.processes import ROOT, BenchmarkError, Measured, Node, node
-from benchmarks.report import markdown, print_table
-from state.errors import FreshslateError
-from stream.broker import BrokerError
 from stream.java import KAFKA_VERSION
 
 CONTENDERS: Final = (
@@ -80,45 +75,32 @@ class Report(Struct):
 
 def main() -> None:
     options = arguments(sys.argv[1:])
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     console = screen(options)
-    try:
-        report = uvloop.run(run(options, console))
-    except (FreshslateError, BrokerError, BenchmarkError) as error:
-        sys.exit(f"benchmarks: {error}")
-    lines = [cells(row) for row in rows(report.runs)]
-    print_table(console, TITLE, HEADER, lines)
-    if options.markdown:
-        print(markdown(HEADER, lines))
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
+    report = measured(run(options, console))
+    found = rows(report.runs)
+    deliver(report, Table(TITLE, HEADER, [cells(row) for row in found]), options, console)
     if options.plot:
-        plots.latencies(rows(report.runs), options.json.with_suffix(".png"))
-    console.print(f"all numbers: {options.json}")
+        plots.latencies(found, options.json.with_suffix(".png"))
 
 
 def arguments(given: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.latency", description="Event to slate at fixed rates, beside bare echoes."
-    )
-    parser.add_argument(
+    it = parser("latency", "Event to slate at fixed rates, beside bare echoes.")
+    it.add_argument(
         "--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), help="default: all"
     )
-    parser.add_argument(
+    it.add_argument(
         "--rates",
         nargs="+",
         type=rate,
         default=[*RATES, HALF],
         help=f"events/s; {HALF} is half of what exactly once can do (default %(default)s)",
     )
-    parser.add_argument("--rounds", type=positive, default=3, help="of each (default %(default)s)")
-    parser.add_argument("--seconds", type=float, default=8.0, help="measured a run (default %(default)s)")
-    parser.add_argument("--warm-up", type=float, default=2.5, help="seconds before (default %(default)s)")
-    parser.add_argument("--json", type=Path, default=RESULTS / "latency.json", help="where numbers go")
-    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown, for the docs")
-    parser.add_argument("--plot", action="store_true", help="draw a PNG beside the JSON")
-    return parser.parse_args(given)
+    it.add_argument("--rounds", type=positive, default=3, help="of each (default %(default)s)")
+    it.add_argument("--seconds", type=float, default=8.0, help="measured a run (default %(default)s)")
+    it.add_argument("--warm-up", type=float, default=2.5, help="seconds before (default %(default)s)")
+    it.add_argument("--plot", action="store_true", help="draw a PNG beside the JSON")
+    return it.parse_args(given)
 
 
 def rate(text: str) -> float | str:

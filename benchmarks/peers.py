@@ -4,7 +4,6 @@
 """
 
 import argparse
-import logging
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
@@ -13,22 +12,18 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
-import msgspec
-import uvloop
 from msgspec import Struct
 from rich.console import Console
 
 from benchmarks import contenders, plots
-from benchmarks.arguments import RESULTS, positive, progress, screen
+from benchmarks.arguments import Table, deliver, measured, parser, positive, progress, screen
 from benchmarks.contenders import PARTITIONS, Contender, Topics, worker_settings
 from benchmarks.job import cores_of_others, cpu_per_event, timing_of
 from benchmarks.machine import load_average, machine
 from benchmarks.outputs import Outputs, sampler
 from benchmarks.preload import Keys, preload
-from benchmarks.processes import BenchmarkError, Node, node
-from benchmarks.report import MISSING, markdown, middle, number, print_table
-from state.errors import FreshslateError
-from stream.broker import BrokerError
+from benchmarks.processes import Node, node
+from benchmarks.report import MISSING, middle, number
 from stream.java import KAFKA_VERSION
 
 SKIPPED_SHARE: Final = 0.25
@@ -89,44 +84,28 @@ class Row(NamedTuple):
 
 def main() -> None:
     options = arguments(sys.argv[1:])
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     console = screen(options)
-    try:
-        report = uvloop.run(run(options, console))
-    except (FreshslateError, BrokerError, BenchmarkError) as error:
-        sys.exit(f"benchmarks: {error}")
-    print_table(console, TITLE, HEADER, [cells(row) for row in rows(report)])
-    if options.markdown:
-        print(markdown(HEADER, [cells(row) for row in rows(report)]))
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
+    report = measured(run(options, console))
+    found = rows(report)
+    deliver(report, Table(TITLE, HEADER, [cells(row) for row in found]), options, console)
     if options.plot:
-        found = rows(report)
         plots.rates(
             {row.contender: row.rate for row in found},
             {row.contender: row.spread for row in found},
             options.json.with_suffix(".png"),
         )
-    console.print(f"all numbers: {options.json}")
 
 
 def arguments(given: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.peers",
-        description="Events per second of the trivial step, in this runtime and in others.",
-    )
-    parser.add_argument(
+    it = parser("peers", "Events per second of the trivial step, in this runtime and in others.")
+    it.add_argument(
         "--contenders", nargs="+", choices=list(EVENTS), default=list(EVENTS), help="default: all"
     )
-    parser.add_argument("--rounds", type=positive, default=3, help="of each (default %(default)s)")
-    parser.add_argument(
-        "--scale", type=float, default=1.0, help="of the events of a round (default %(default)s)"
-    )
-    parser.add_argument("--json", type=Path, default=RESULTS / "peers.json", help="where numbers go")
-    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown, for the docs")
-    parser.add_argument("--plot", action="store_true", help="draw a PNG beside the JSON")
-    return parser.parse_args(given)
+    it.add_argument("--rounds", type=positive, default=3, help="of each (default %(default)s)")
+    it.add_argument("--scale", type=float, default=1.0, help="of the events of a round (default %(default)s)")
+    it.add_argument("--plot", action="store_true", help="draw a PNG beside the JSON")
+    return it.parse_args(given)
 
 
 async def run(options: argparse.Namespace, console: Console) -> Report:

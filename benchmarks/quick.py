@@ -8,7 +8,6 @@ Under three minutes. Ratios, because a machine is faster one day than the next; 
 """
 
 import argparse
-import logging
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,20 +16,17 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 import msgspec
-import uvloop
 from msgspec import Struct
 from rich.console import Console
 
 from benchmarks import latency, peers
-from benchmarks.arguments import RESULTS, screen
+from benchmarks.arguments import Table, deliver, measured, parser, screen
 from benchmarks.inputs import DATA, inputs
 from benchmarks.machine import load_average, machine
 from benchmarks.percentiles import Run, rows
-from benchmarks.processes import BenchmarkError, Node, node
-from benchmarks.report import MISSING, markdown, print_table
+from benchmarks.processes import Node, node
+from benchmarks.report import MISSING
 from benchmarks.stages import measure
-from state.errors import FreshslateError
-from stream.broker import BrokerError
 
 EVENTS: Final = 80_000
 ROUNDS: Final = 2
@@ -53,44 +49,26 @@ class Report(Struct):
 
 def main() -> None:
     options = arguments(sys.argv[1:])
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     console = screen(options)
-    try:
-        before = None if options.against is None else read(options.against).figures
-        report = uvloop.run(run(console))
-    except (FreshslateError, BrokerError, BenchmarkError) as error:
-        sys.exit(f"benchmarks: {error}")
-    lines = compared(report.figures, before or {})
-    print_table(console, TITLE, HEADER, lines)
-    if options.markdown:
-        print(markdown(HEADER, lines))
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
-    console.print(f"all numbers: {options.json}; load average {report.load_before:.2f} before")
+    report = measured(run(console))
+    before = {} if options.against is None else options.against.figures
+    deliver(report, Table(TITLE, HEADER, compared(report.figures, before)), options, console)
 
 
 def arguments(given: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.quick", description="Ratios before and after a change, in three minutes."
-    )
-    parser.add_argument("--against", type=Path, help="the JSON of a run before the change")
-    parser.add_argument("--json", type=Path, default=RESULTS / "quick.json", help="where numbers go")
-    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
-    return parser.parse_args(given)
+    it = parser("quick", "Ratios before and after a change, in three minutes.")
+    it.add_argument("--against", type=read, help="the JSON of a run before the change")
+    return it.parse_args(given)
 
 
-def read(path: Path) -> Report:
-    """The report of a run before.
-
-    Raises:
-        BenchmarkError: there is none in this file.
-    """
+def read(path: str) -> Report:
+    """The report of a run before."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Report)
+        return msgspec.json.decode(Path(path).read_bytes(), type=Report)
     except (OSError, msgspec.MsgspecError) as error:
         message = f"{path} is no report of this benchmark: {error}"
-        raise BenchmarkError(message) from error
+        raise argparse.ArgumentTypeError(message) from error
 
 
 async def run(console: Console) -> Report:

@@ -5,7 +5,6 @@
 
 import argparse
 import asyncio
-import logging
 import subprocess
 import sys
 import uuid
@@ -15,11 +14,10 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 import msgspec
-import uvloop
 from rich.console import Console
 
 from benchmarks import peers
-from benchmarks.arguments import RESULTS, positive, screen
+from benchmarks.arguments import RESULTS, measured, positive, screen
 from benchmarks.contenders import PARTITIONS
 from benchmarks.inputs import DATA, Input, deltas_of, inputs
 from benchmarks.job import Job, JobRound, Spent
@@ -28,8 +26,6 @@ from benchmarks.processes import BenchmarkError, Node, node
 from benchmarks.report import InputReport, Report, WireRound, as_json, as_markdown, show
 from benchmarks.stages import measure
 from benchmarks.wire import WireResult, WireTask
-from state.errors import FreshslateError
-from stream.broker import BrokerError
 from stream.config import Settings
 from stream.java import KAFKA_VERSION
 from stream.topics import BATCH_BYTES, TopicSpec, create_topics
@@ -42,13 +38,8 @@ FAUST: Final = "faust_stock"
 
 def main() -> None:
     options = arguments(sys.argv[1:])
-    # A new topic's first batch may be told to come again: the client does, and says so.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     console = screen(options)
-    try:
-        report = uvloop.run(run(options, console))
-    except (FreshslateError, BrokerError, BenchmarkError) as error:
-        sys.exit(f"benchmarks: {error}")
+    report = measured(run(options, console))
     show(report, console)
     if options.markdown:
         print(as_markdown(report))

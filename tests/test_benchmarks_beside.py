@@ -9,6 +9,7 @@ import pytest
 from aiokafka.structs import ConsumerRecord
 
 from benchmarks import freshness, growth, latency, peers, plots, quick
+from benchmarks.arguments import Table, deliver, measured, screen
 from benchmarks.contenders import PARTITIONS, Topics, stamped, wire, worker, worker_settings
 from benchmarks.load import LoadTask, load_command
 from benchmarks.payloads import SLATE_BYTES, Draws, id_of, sent_ns, slate_value
@@ -221,9 +222,28 @@ def test_a_figure_is_better_or_worse_by_its_kind():
     assert lines == [["step, us", "100.00", "120.00", "+20 %, worse"], ["new", "-", "1.00", "-"]]
 
 
-def test_a_report_that_is_none_is_an_error_that_names_the_file(tmp_path):
-    with pytest.raises(BenchmarkError, match=r"none\.json"):
-        quick.read(tmp_path / "none.json")
+def test_a_report_that_is_none_is_an_error_that_names_the_file(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        quick.arguments(["--against", str(tmp_path / "none.json")])
+    assert "none.json is no report" in capsys.readouterr().err
+
+
+def test_a_run_s_numbers_can_be_compared_with_later(tmp_path):
+    options = quick.arguments(["--json", str(tmp_path / "now.json"), "--markdown"])
+    report = quick.Report({"cpu": "some"}, 0.1, 0.2, {"step, us": 100.0})
+    deliver(
+        report, Table("title", quick.HEADER, quick.compared(report.figures, {})), options, screen(options)
+    )
+    assert quick.arguments(["--against", str(options.json)]).against == report
+
+
+def test_what_goes_wrong_as_expected_is_one_line():
+    async def fails():
+        message = "no broker"
+        raise BenchmarkError(message)
+
+    with pytest.raises(SystemExit, match="benchmarks: no broker"):
+        measured(fails())
 
 
 def test_charts_are_drawn(tmp_path, report):
