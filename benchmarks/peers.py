@@ -28,6 +28,7 @@ from stream.java import KAFKA_VERSION
 
 SKIPPED_SHARE: Final = 0.25
 """Of a round's records, at its beginning: warm-up."""
+WARM_UP_EVENTS: Final = 50_000
 EVENTS: Final = {
     "wire": 200_000,
     "exactly_once": 200_000,
@@ -123,6 +124,7 @@ async def run(options: argparse.Namespace, console: Console) -> Report:
         progress(console, "trivial step", options.rounds * len(options.contenders)) as done,
     ):
         bench = Bench(broker, Path(folder))
+        await bench.warm_up()
         for turn in range(1, options.rounds + 1):
             for name in options.contenders:
                 found = await bench.round(name, int(EVENTS[name] * options.scale))
@@ -144,6 +146,10 @@ class Bench:
         self._prefix = f"bench-{uuid.uuid4().hex[:8]}."
         self._keys = Keys(PARTITIONS)
         self._loaded: dict[str, int] = {}
+
+    async def warm_up(self) -> None:
+        """Let a new broker compile its own code, which is not measured."""
+        await self.round("wire", WARM_UP_EVENTS)
 
     async def round(self, name: str, events: int) -> Round:
         """Load so many events, start the contender, and time it until its last slate."""

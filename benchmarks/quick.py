@@ -87,6 +87,7 @@ async def run(console: Console) -> Report:
 
 async def _throughput(broker: Node, folder: Path) -> dict[str, float]:
     bench = peers.Bench(broker, folder)
+    await bench.warm_up()
     rates: dict[str, list[float]] = {"wire": [], "exactly_once": []}
     for _ in range(ROUNDS):
         for name, found in rates.items():
