@@ -29,7 +29,7 @@ from benchmarks.report import MISSING
 from benchmarks.stages import measure
 
 EVENTS: Final = 80_000
-ROUNDS: Final = 2
+ROUNDS: Final = 3
 LATENCY_RATE: Final = 1000.0
 LATENCY_SECONDS: Final = 5.0
 STEP: Final[Mapping[str, int]] = {"events": 8_000, "warm_up": 4_000, "rounds": 3}
