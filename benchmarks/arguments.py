@@ -22,7 +22,7 @@ from stream.broker import BrokerError
 Measured = TypeVar("Measured")
 
 RESULTS: Final = Path(__file__).parent / "results"
-WIDTH: Final = 130
+WIDTH: Final = 170
 """Columns where the output is no terminal."""
 
 
