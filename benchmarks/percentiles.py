@@ -139,7 +139,8 @@ HEADER: Final = (
 
 def cells(row: Row) -> list[str]:
     """One line as text, in the order of `HEADER`."""
-    ratios = row.ratios or (None, None)
+    # A queue's length is no multiple of anything.
+    ratios = (None, None) if row.ratios is None or row.overloaded else row.ratios
     return [
         row.contender.replace("_", " ").replace("txn", "transactional")
         + (", overloaded" if row.overloaded else ""),
