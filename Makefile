@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := install
 .DELETE_ON_ERROR:
-.PHONY: install demo test check fast kafka coverage bench clean help
+.PHONY: install demo test check fast kafka coverage bench bench-quick peers clean help
 
 # The newest Python that really runs: a name on PATH may be a shim for a version that is not there.
 PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3; do \
@@ -44,12 +44,27 @@ coverage: $(INSTALLED) ## how much of each file its own test file covers (ARGS="
 	@$(BIN)/coverage run -m pytest -q -p tests.coverage_by_mirror
 	@$(BIN)/python -m tests.coverage_by_mirror $(ARGS)
 
-bench: $(INSTALLED) ## throughput beside a raw wire loop, as a table and JSON (ARGS=)
-	@$(BIN)/python -m benchmarks.throughput $(ARGS)
+bench: $(INSTALLED) peers ## all benchmarks, beside peers: half an hour, tables and JSON (one: python -m benchmarks.NAME)
+	@$(BIN)/python -m benchmarks.peers --plot
+	@$(BIN)/python -m benchmarks.throughput --workers 1 2
+	@$(BIN)/python -m benchmarks.growth
+	@$(BIN)/python -m benchmarks.latency --plot
+	@$(BIN)/python -m benchmarks.freshness
+
+bench-quick: $(INSTALLED) ## ratios in three minutes, before and after a change (ARGS="--against before.json")
+	@$(BIN)/python -m benchmarks.quick $(ARGS)
+
+peers: .venv-peers/installed ## build .venv-peers with what is compared with
+
+.venv-peers/installed: pyproject.toml $(INSTALLED)
+	@test -x .venv-peers/bin/python || { echo "making .venv-peers"; $(BIN)/python -m venv .venv-peers; }
+	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --group peers
+	@touch $@
 
 clean: ## remove .venv and what the tools wrote
-	@rm -rf .venv .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-peers .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12

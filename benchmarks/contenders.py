@@ -30,7 +30,8 @@ class PeerTask(Struct):
     target: str
     folder: str
     partitions: int
-    guarantee: str = "at_least_once"
+    variant: str
+    """faust: `stock` or `tuned`. Quix Streams: its guarantee."""
 
 
 class Topics(NamedTuple):
@@ -126,9 +127,10 @@ def echo(name: str, broker: str, prefix: str, *, transactional_id: str | None) -
     return Contender(name, topics, plain_specs(topics), command, ready=READY)
 
 
-def faust(name: str, broker: str, prefix: str, folder: Path) -> Contender:
-    """A stock faust agent with a Table on RocksDB."""
-    return _peer(name, sys.executable, "benchmarks.faust_agent", _task(name, broker, prefix, folder))
+def faust(name: str, broker: str, prefix: str, folder: Path, *, variant: str) -> Contender:
+    """A faust agent with a Table on RocksDB, `stock` or `tuned`."""
+    task = _task(name, broker, prefix, folder, variant)
+    return _peer(task, name, sys.executable, "benchmarks.faust_agent")
 
 
 def quix(name: str, broker: str, prefix: str, folder: Path, *, guarantee: str) -> Contender:
@@ -140,11 +142,11 @@ def quix(name: str, broker: str, prefix: str, folder: Path, *, guarantee: str) -
     if not PEERS_PYTHON.exists():
         message = f"{PEERS_PYTHON.parents[1].name} is missing: run `make peers`, or leave Quix Streams out"
         raise BenchmarkError(message)
-    task = msgspec.structs.replace(_task(name, broker, prefix, folder), guarantee=guarantee)
-    return _peer(name, str(PEERS_PYTHON), "benchmarks.quix_app", task)
+    task = _task(name, broker, prefix, folder, guarantee)
+    return _peer(task, name, str(PEERS_PYTHON), "benchmarks.quix_app")
 
 
-def _task(name: str, broker: str, prefix: str, folder: Path) -> PeerTask:
+def _task(name: str, broker: str, prefix: str, folder: Path, variant: str) -> PeerTask:
     return PeerTask(
         broker=broker,
         group=f"{prefix}{name}",
@@ -152,11 +154,11 @@ def _task(name: str, broker: str, prefix: str, folder: Path) -> PeerTask:
         target=f"{prefix}{name}.slates",
         folder=str(folder / name),
         partitions=PARTITIONS,
+        variant=variant,
     )
 
 
-def _peer(name: str, python: str, module: str, task: PeerTask) -> Contender:
+def _peer(task: PeerTask, name: str, python: str, module: str) -> Contender:
     topics = Topics(task.source, task.target)
-    return Contender(
-        name, topics, plain_specs(topics), [python, "-m", module, msgspec.json.encode(task).decode()]
-    )
+    command = [python, "-m", module, msgspec.json.encode(task).decode()]
+    return Contender(name, topics, plain_specs(topics), command)

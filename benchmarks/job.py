@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from msgspec import Struct
 
 from benchmarks.machine import busy_seconds, cpu_seconds
+from benchmarks.processes import BenchmarkError
 from state.event import Event
 from state.slate import Delta
 from stream.codecs import decode_delta, encode_delta
@@ -37,10 +38,6 @@ COUNTS: Final = re.compile(
     r"commit (?P<commit>[\d.]+) ms a cycle, apply (?P<apply>[\d.]+) us"
 )
 """The line a worker logs when it stops; `stream/worker.py`."""
-
-
-class BenchmarkError(Exception):
-    """The job did not do what was to be measured."""
 
 
 class Sample(NamedTuple):

@@ -5,38 +5,34 @@
 
 import argparse
 import asyncio
-import logging
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import msgspec
-import uvloop
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from msgspec import Struct
 from rich.console import Console
 
-from benchmarks import contenders
-from benchmarks.arguments import RESULTS, positive, screen
+from benchmarks import contenders, plots
+from benchmarks.arguments import Table, deliver, measured, parser, positive, progress, screen
 from benchmarks.contenders import PARTITIONS, START_SECONDS, Contender, worker_settings
 from benchmarks.inputs import deltas_of, made_up, until_now
 from benchmarks.job import teach, timing_of
-from benchmarks.load import LoadResult, LoadTask
+from benchmarks.load import LoadResult, LoadTask, load_command
 from benchmarks.machine import busy_seconds, load_average, machine
 from benchmarks.outputs import Outputs, sampler
 from benchmarks.payloads import sent_ns
 from benchmarks.percentiles import HEADER, Cores, Run, cells, counted, percentiles_of, rows
 from benchmarks.preload import Keys, preload
 from benchmarks.processes import ROOT, BenchmarkError, Measured, Node, node
-from benchmarks.report import markdown, print_table
-from state.errors import FreshslateError
-from stream.broker import BrokerError
 from stream.java import KAFKA_VERSION
 
 CONTENDERS: Final = (
@@ -79,42 +75,32 @@ class Report(Struct):
 
 def main() -> None:
     options = arguments(sys.argv[1:])
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     console = screen(options)
-    try:
-        report = uvloop.run(run(options, console))
-    except (FreshslateError, BrokerError, BenchmarkError) as error:
-        sys.exit(f"benchmarks: {error}")
-    lines = [cells(row) for row in rows(report.runs)]
-    print_table(console, TITLE, HEADER, lines)
-    if options.markdown:
-        print(markdown(HEADER, lines))
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
-    console.print(f"all numbers: {options.json}")
+    report = measured(run(options, console))
+    found = rows(report.runs)
+    deliver(report, Table(TITLE, HEADER, [cells(row) for row in found]), options, console)
+    if options.plot:
+        plots.latencies(found, options.json.with_suffix(".png"))
 
 
 def arguments(given: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.latency", description="Event to slate at fixed rates, beside bare echoes."
-    )
-    parser.add_argument(
+    it = parser("latency", "Event to slate at fixed rates, beside bare echoes.")
+    it.add_argument(
         "--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), help="default: all"
     )
-    parser.add_argument(
+    it.add_argument(
         "--rates",
         nargs="+",
         type=rate,
         default=[*RATES, HALF],
         help=f"events/s; {HALF} is half of what exactly once can do (default %(default)s)",
     )
-    parser.add_argument("--rounds", type=positive, default=3, help="of each (default %(default)s)")
-    parser.add_argument("--seconds", type=float, default=8.0, help="measured a run (default %(default)s)")
-    parser.add_argument("--warm-up", type=float, default=2.5, help="seconds before (default %(default)s)")
-    parser.add_argument("--json", type=Path, default=RESULTS / "latency.json", help="where numbers go")
-    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown, for the docs")
-    return parser.parse_args(given)
+    it.add_argument("--rounds", type=positive, default=3, help="of each (default %(default)s)")
+    it.add_argument("--seconds", type=float, default=8.0, help="measured a run (default %(default)s)")
+    it.add_argument("--warm-up", type=float, default=2.5, help="seconds before (default %(default)s)")
+    it.add_argument("--plot", action="store_true", help="draw a PNG beside the JSON")
+    return it.parse_args(given)
 
 
 def rate(text: str) -> float | str:
@@ -146,8 +132,11 @@ async def run(options: argparse.Namespace, console: Console) -> Report:
             await bench.start(options.contenders)
             if HALF in options.rates:
                 report.saturation = await bench.saturation()
-            for each in _rates(options.rates, report.saturation):
-                await _turns(bench, options, each, report, console)
+            rates = _rates(options.rates, report.saturation)
+            steps = len(rates) * options.rounds * len(options.contenders)
+            with progress(console, "latency", steps) as done:
+                for each in rates:
+                    await _turns(bench, options, each, report, partial(_tell, console, done))
         finally:
             await bench.stop()
     report.load_after = load_average()
@@ -161,20 +150,25 @@ def _rates(asked: Sequence[float | str], saturation: Mapping[str, float]) -> lis
 
 
 async def _turns(
-    bench: "Bench", options: argparse.Namespace, events_per_second: float, report: Report, console: Console
+    bench: "Bench", options: argparse.Namespace, at: float, report: Report, tell: Callable[[Run | None], None]
 ) -> None:
     for turn in range(1, options.rounds + 1):
         for name in options.contenders:
-            if any(each.overloaded and each.contender == name for each in report.runs):
-                continue
-            found = await bench.measure(name, events_per_second, turn)
-            report.runs.append(found)
-            shown = "  ".join(f"{each:7.1f}" for each in (*found.percentiles, found.worst))
-            console.print(
-                f"  {events_per_second:>8,.0f}/s  round {turn}  {name:20}{shown} ms"
-                + (f"  {found.missing} missing" if found.missing else ""),
-                highlight=False,
-            )
+            # Who could not follow at this rate, or at a lower one, has a queue and no latency.
+            found = None
+            if not any(each.overloaded and each.contender == name for each in report.runs):
+                found = await bench.measure(name, at, turn)
+                report.runs.append(found)
+            tell(found)
+
+
+def _tell(console: Console, done: Callable[[], None], found: Run | None) -> None:
+    done()
+    if found is not None:
+        shown = "  ".join(f"{each:7.1f}" for each in (*found.percentiles, found.worst))
+        missing = f"  {found.missing} missing" if found.missing else ""
+        text = f"  {found.rate:>8,.0f}/s  round {found.turn}  {found.contender:20}{shown} ms{missing}"
+        console.print(text, highlight=False)
 
 
 class Bench:
@@ -333,14 +327,7 @@ async def collect(consumer: AIOKafkaConsumer, task: LoadTask) -> tuple[LoadResul
 
 
 async def _generate(task: LoadTask) -> LoadResult:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "benchmarks.load",
-        msgspec.json.encode(task).decode(),
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-    )
+    process = await asyncio.create_subprocess_exec(*load_command(task), cwd=ROOT, stdout=subprocess.PIPE)
     printed, _ = await process.communicate()
     if process.returncode:
         message = f"the load generator ended with {process.returncode}"

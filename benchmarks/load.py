@@ -44,6 +44,11 @@ class LoadResult(Struct):
     cpu_seconds: float
 
 
+def load_command(task: LoadTask) -> list[str]:
+    """How the process is started."""
+    return [sys.executable, "-m", "benchmarks.load", msgspec.json.encode(task).decode()]
+
+
 class _Lane:
     """One partition: at most one batch on its way, and the next one being filled."""
 

@@ -4,7 +4,6 @@
 """
 
 import argparse
-import logging
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
@@ -13,36 +12,34 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
-import msgspec
-import uvloop
 from msgspec import Struct
 from rich.console import Console
 
-from benchmarks import contenders
-from benchmarks.arguments import RESULTS, positive, screen
+from benchmarks import contenders, plots
+from benchmarks.arguments import Table, deliver, measured, parser, positive, progress, screen
 from benchmarks.contenders import PARTITIONS, Contender, Topics, worker_settings
 from benchmarks.job import cores_of_others, cpu_per_event, timing_of
 from benchmarks.machine import load_average, machine
 from benchmarks.outputs import Outputs, sampler
 from benchmarks.preload import Keys, preload
-from benchmarks.processes import BenchmarkError, Node, node
-from benchmarks.report import MISSING, markdown, middle, number, print_table
-from state.errors import FreshslateError
-from stream.broker import BrokerError
+from benchmarks.processes import Node, node
+from benchmarks.report import MISSING, middle, number
 from stream.java import KAFKA_VERSION
 
 SKIPPED_SHARE: Final = 0.25
 """Of a round's records, at its beginning: warm-up."""
+WARM_UP_EVENTS: Final = 50_000
 EVENTS: Final = {
     "wire": 200_000,
     "exactly_once": 200_000,
     "at_least_once": 200_000,
-    "quix_at_least_once": 60_000,
-    "quix_exactly_once": 60_000,
-    "faust": 10_000,
+    "quix_at_least_once": 200_000,
+    "quix_exactly_once": 200_000,
+    "faust_tuned": 15_000,
+    "faust_stock": 10_000,
 }
 """Contenders in their order, and the events of one round: some 5 to 10 s of work each."""
-REFERENCES: Final = ("wire", "faust", "quix_exactly_once")
+REFERENCES: Final = ("wire", "faust_stock", "quix_exactly_once")
 """What rates are told as multiples of."""
 
 
@@ -88,36 +85,28 @@ class Row(NamedTuple):
 
 def main() -> None:
     options = arguments(sys.argv[1:])
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     console = screen(options)
-    try:
-        report = uvloop.run(run(options, console))
-    except (FreshslateError, BrokerError, BenchmarkError) as error:
-        sys.exit(f"benchmarks: {error}")
-    print_table(console, TITLE, HEADER, [cells(row) for row in rows(report)])
-    if options.markdown:
-        print(markdown(HEADER, [cells(row) for row in rows(report)]))
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
-    console.print(f"all numbers: {options.json}")
+    report = measured(run(options, console))
+    found = rows(report)
+    deliver(report, Table(TITLE, HEADER, [cells(row) for row in found]), options, console)
+    if options.plot:
+        plots.rates(
+            {row.contender: row.rate for row in found},
+            {row.contender: row.spread for row in found},
+            options.json.with_suffix(".png"),
+        )
 
 
 def arguments(given: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.peers",
-        description="Events per second of the trivial step, in this runtime and in others.",
-    )
-    parser.add_argument(
+    it = parser("peers", "Events per second of the trivial step, in this runtime and in others.")
+    it.add_argument(
         "--contenders", nargs="+", choices=list(EVENTS), default=list(EVENTS), help="default: all"
     )
-    parser.add_argument("--rounds", type=positive, default=3, help="of each (default %(default)s)")
-    parser.add_argument(
-        "--scale", type=float, default=1.0, help="of the events of a round (default %(default)s)"
-    )
-    parser.add_argument("--json", type=Path, default=RESULTS / "peers.json", help="where numbers go")
-    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown, for the docs")
-    return parser.parse_args(given)
+    it.add_argument("--rounds", type=positive, default=3, help="of each (default %(default)s)")
+    it.add_argument("--scale", type=float, default=1.0, help="of the events of a round (default %(default)s)")
+    it.add_argument("--plot", action="store_true", help="draw a PNG beside the JSON")
+    return it.parse_args(given)
 
 
 async def run(options: argparse.Namespace, console: Console) -> Report:
@@ -129,8 +118,13 @@ async def run(options: argparse.Namespace, console: Console) -> Report:
         0.0,
         {name: [] for name in options.contenders},
     )
-    with node() as broker, TemporaryDirectory(prefix="freshslate-bench-") as folder:
+    with (
+        node() as broker,
+        TemporaryDirectory(prefix="freshslate-bench-") as folder,
+        progress(console, "trivial step", options.rounds * len(options.contenders)) as done,
+    ):
         bench = Bench(broker, Path(folder))
+        await bench.warm_up()
         for turn in range(1, options.rounds + 1):
             for name in options.contenders:
                 found = await bench.round(name, int(EVENTS[name] * options.scale))
@@ -138,6 +132,7 @@ async def run(options: argparse.Namespace, console: Console) -> Report:
                 console.print(
                     f"  round {turn}  {_title(name):22}{found.rate:>10,.0f} events/s", highlight=False
                 )
+                done()
     report.load_after = load_average()
     return report
 
@@ -151,6 +146,10 @@ class Bench:
         self._prefix = f"bench-{uuid.uuid4().hex[:8]}."
         self._keys = Keys(PARTITIONS)
         self._loaded: dict[str, int] = {}
+
+    async def warm_up(self) -> None:
+        """Let a new broker compile its own code, which is not measured."""
+        await self.round("wire", WARM_UP_EVENTS)
 
     async def round(self, name: str, events: int) -> Round:
         """Load so many events, start the contender, and time it until its last slate."""
@@ -190,8 +189,8 @@ class Bench:
         if name == "wire":
             topics = Topics(f"{prefix}wire.events", f"{prefix}wire.slates")
             return contenders.wire(name, address, topics, starts, ends)
-        if name == "faust":
-            return contenders.faust(name, address, prefix, folder)
+        if name.startswith("faust_"):
+            return contenders.faust(name, address, prefix, folder, variant=name.removeprefix("faust_"))
         if name.startswith("quix_"):
             return contenders.quix(name, address, prefix, folder, guarantee=name.removeprefix("quix_"))
         return contenders.worker(
@@ -208,7 +207,7 @@ HEADER: Final = (
     "lowest",
     "highest",
     "x wire",
-    "x faust",
+    "x stock faust",
     "x Quix exactly once",
     "CPU",
     "broker CPU",

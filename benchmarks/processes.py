@@ -110,11 +110,12 @@ class Node:
 
     def __init__(self, address: str, pid: int | None) -> None:
         self.address = address
-        self._pid = pid
+        self.pid = pid
+        """None where it is not ours."""
 
     def cpu(self) -> float | None:
         """CPU seconds so far; None where the broker is not ours."""
-        return None if self._pid is None else cpu_seconds([self._pid])
+        return None if self.pid is None else cpu_seconds([self.pid])
 
 
 @contextmanager

@@ -22,7 +22,7 @@ def main() -> None:
         auto_create_topics=True,
         state_dir=task["folder"],
         commit_interval=1.0,
-        processing_guarantee=task["guarantee"].replace("_", "-"),
+        processing_guarantee=task["variant"].replace("_", "-"),
         loglevel="WARNING",
     )
     events = app.topic(task["source"], key_deserializer="bytes", value_deserializer="json")

@@ -30,6 +30,7 @@ class InputReport(Struct):
 
     name: str
     source: str
+    workers: int
     history: int
     warm_up: int
     events: int
@@ -40,6 +41,8 @@ class InputReport(Struct):
     jobs: dict[str, list[JobRound]]
     """By processing guarantee."""
     spent: dict[str, Spent | None]
+    faust: list[float]
+    """Events per second of stock faust with the trivial step, by round; empty where it was left out."""
     stages: Stages | None
 
 
@@ -47,7 +50,6 @@ class Report(Struct):
     """One run."""
 
     machine: dict[str, str]
-    workers: int
     partitions: int
     load_before: float
     """Load average of the machine over the minute before the run."""
@@ -65,19 +67,30 @@ class Row(Struct):
     """Of the wire's rate."""
     spread: tuple[float, float]
     """Lowest and highest round."""
+    workers: int
+    x_faust: float | None
+    """All workers' rate as a multiple of stock faust's with the trivial step."""
     cpu_us: float | None
     broker_cpu_us: float | None
     others_cores: float | None = None
     spent: Spent | None = None
 
+    @property
+    def per_core(self) -> float | None:
+        """Events per second and core that the loop really used."""
+        return 1e6 / self.cpu_us if self.cpu_us else None
+
 
 HEADER: Final = (
     "input",
     "loop",
+    "workers",
     "events/s",
     "lowest",
     "highest",
     "of wire",
+    "per core",
+    "x faust",
     "worker CPU",
     "broker CPU",
     "others",
@@ -94,6 +107,7 @@ def rows(report: Report) -> list[Row]:
     for given in report.inputs:
         wire = median(each.rate for each in given.wire)
         rates = [each.rate for each in given.wire]
+        faust = median(given.faust) if given.faust else None
         lines.append(
             Row(
                 given.name,
@@ -101,6 +115,8 @@ def rows(report: Report) -> list[Row]:
                 wire,
                 1.0,
                 (min(rates), max(rates)),
+                1,
+                wire / faust if faust else None,
                 median(each.cpu_us for each in given.wire),
                 middle(each.broker_cpu_us for each in given.wire),
             )
@@ -114,6 +130,8 @@ def rows(report: Report) -> list[Row]:
                     median(rates),
                     median(rates) / wire,
                     (min(rates), max(rates)),
+                    given.workers,
+                    given.workers * median(rates) / faust if faust else None,
                     middle(each.worker_cpu_us for each in rounds),
                     middle(each.broker_cpu_us for each in rounds),
                     middle(each.others_cores for each in rounds),
@@ -135,10 +153,13 @@ def cells(row: Row) -> list[str]:
     return [
         row.input,
         row.variant.replace("_", " "),
+        str(row.workers),
         f"{row.rate:,.0f}",
         f"{row.spread[0]:,.0f}",
         f"{row.spread[1]:,.0f}",
         f"{100 * row.share:.1f} %",
+        number(row.per_core),
+        MISSING if row.x_faust is None else f"{row.x_faust:.1f}",
         number(row.cpu_us),
         number(row.broker_cpu_us),
         MISSING if row.others_cores is None else f"{row.others_cores:.2f}",

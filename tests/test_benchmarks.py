@@ -44,8 +44,8 @@ def report() -> Report:
     jobs = {"exactly_once": [job_round(rate) for rate in (5000.0, 7000.0, 6000.0)]}
     times = {"exactly_once": Spent(1000, 10, 100.0, 40.0, 3.0, 4.0)}
     stages = Stages(90.0, dict.fromkeys(STAGES, 5.0), 2000.0, 300.0, 10, 5)
-    given = InputReport("taobao", "a file", 0, 10, 100, 2048, wire, jobs, times, stages)
-    return Report({"cpu": "some"}, 1, 8, 0.1, 0.2, [given])
+    given = InputReport("taobao", "a file", 2, 0, 10, 100, 2048, wire, jobs, times, [1_000.0], stages)
+    return Report({"cpu": "some"}, 8, 0.1, 0.2, [given])
 
 
 def test_a_round_is_timed_from_the_cycle_after_the_skipped_events_to_the_last():
@@ -114,6 +114,8 @@ def test_the_table_shows_medians_and_the_share_of_the_wire(report):
     wire, job = rows(report)
     assert (wire.rate, job.rate) == (50_000.0, 6000.0)
     assert job.share == pytest.approx(0.12)
+    assert (job.workers, job.x_faust) == (2, 12.0)
+    assert job.per_core == pytest.approx(1e6 / 120)
     assert job.spread == (5000.0, 7000.0)
     assert job.broker_cpu_us is None
 
@@ -121,7 +123,8 @@ def test_the_table_shows_medians_and_the_share_of_the_wire(report):
 def test_the_markdown_has_a_line_per_loop_and_per_stage(report):
     lines = as_markdown(report).splitlines()
     assert any(
-        line.startswith("| taobao | exactly once | 6,000 | 5,000 | 7,000 | 12.0 % |") for line in lines
+        line.startswith("| taobao | exactly once | 2 | 6,000 | 5,000 | 7,000 | 12.0 % | 8,333 | 12.0 |")
+        for line in lines
     )
     assert sum(line.startswith("| retrieve |") for line in lines) == 1
 
