@@ -1,7 +1,7 @@
 """The worker's one loop: gather, open, step, commit, apply, ack.
 
 While one cycle commits, the next one is gathered and stepped on top of what the first will have changed
-(`stream/ahead.py`), in a thread where it has much to do. Commits stay strictly in order.
+(`stream/stepped.py`), in a thread where it has much to do. Commits stay strictly in order.
 
 Four rules make it exactly once, and each has a test that fails without it
 (`tests/stream/test_loop.py`, for the third `tests/kafka/test_transaction.py`):
@@ -19,25 +19,21 @@ import bisect
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final, NamedTuple, Protocol
 
-from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
-from msgspec import Struct
 
 from state.errors import Refused
-from stream.ahead import NOTHING_AHEAD, Ahead
 from stream.config import Settings
 from stream.measures import Cycle, measure
 from stream.metrics import ENDED, REBALANCES, RESTORE_SECONDS, RESTORED, Metrics
+from stream.pace import Pace
 from stream.partitions import Partitions
-from stream.transaction import Publisher, Written
+from stream.stepped import NOTHING, Runs, Stepped
+from stream.transaction import Publisher
 from stream.transport import Chunk, Membership
 from stream.work import Record, Result, Work
-
-Runs: TypeAlias = Mapping[int, Mapping[str, Sequence[Record]]]
-"""Records by partition, by topic."""
 
 log = logging.getLogger(__name__)
 
@@ -75,39 +71,10 @@ class Input(Protocol):
         ...
 
 
-class Pace(Struct, frozen=True):
-    """How much a cycle takes on.
-
-    Args:
-        max_events: most events in one cycle.
-        min_seconds: a cycle under load lasts at least this long: fewer and fuller transactions.
-        step_seconds: aim for the compute of one cycle, so that latency stays flat under load.
-    """
-
-    max_events: int
-    min_seconds: float
-    step_seconds: float
-
-
 class _Accepted(NamedTuple):
     runs: dict[int, dict[str, Sequence[Record]]]
     """By partition, by topic."""
     acks: list[Callable[[], Any]]
-
-
-class _Stepped(NamedTuple):
-    """A cycle that is decided and not yet committed."""
-
-    results: Mapping[int, Result]
-    """By partition."""
-    offsets: Mapping[TopicPartition, int]
-    """Input positions after it."""
-    records: int
-    acks: Sequence[Callable[[], Any]]
-    queued: Sequence[float]
-    """Seconds that each of its chunks waited."""
-    seconds: float
-    """The step took."""
 
 
 class Loop:
@@ -139,15 +106,15 @@ class Loop:
         self._work = work
         self._settings = settings
         self._metrics = metrics
-        self._pace = Pace(settings.cycle_max_events, settings.cycle_min_seconds, settings.cycle_step_seconds)
+        self._pace = Pace(settings.cycle_max_events, settings.cycle_step_seconds)
         self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue(settings.queue_chunks)
         self._lock = asyncio.Lock()
         self._membership: Membership | None = None
         self._committing: asyncio.Task[None] | None = None
-        self._ahead: Ahead = NOTHING_AHEAD
+        self._ahead = NOTHING
+        """What is being committed."""
         self._assigned: frozenset[int] = frozenset()
         self._connected = False
-        self._seconds_per_event = 0.0
 
     @property
     def assignment(self) -> frozenset[int]:
@@ -202,23 +169,18 @@ class Loop:
             started = clock()
             async with self._lock:
                 await self._cycle(deliveries)
-            if deliveries and (rest := started + self._pace.min_seconds - clock()) > 0:
+            if deliveries and (rest := started + self._settings.cycle_min_seconds - clock()) > 0:
                 await asyncio.sleep(rest)
 
     async def _gather(self) -> list[Delivery]:
         """Wait for a delivery, then take all that wait, up to the cap."""
         gathered = [await self._queue.get()]
-        cap = self._cap()
+        cap = self._pace.cap()
         count = _size(gathered[0])
         while count < cap and not self._queue.empty():
             gathered.append(self._queue.get_nowait())
             count += _size(gathered[-1])
         return [delivery for delivery in gathered if delivery is not None]
-
-    def _cap(self) -> int:
-        if not self._seconds_per_event:
-            return self._pace.max_events
-        return min(self._pace.max_events, max(1, int(self._pace.step_seconds / self._seconds_per_event)))
 
     async def _cycle(self, deliveries: Sequence[Delivery]) -> None:
         """Step one cycle while the former one commits, and begin its commit.
@@ -233,14 +195,17 @@ class Loop:
             await self._connect()
             await self._open()
             accepted = await self._accept(current)
-            stepped = await self._step(accepted, [delivery.since for delivery in current])
+            began = clock()
+            stepped = Stepped(accepted.runs, await self._step(accepted.runs), accepted.acks)
+            seconds = clock() - began
             await self._settle()
         except FAILED as error:
             await self._end_assignment(error)
             return
         if stepped.results:
-            self._ahead = Ahead(stepped.results, stepped.offsets)
-            self._committing = asyncio.create_task(self._commit(stepped, membership), name="commit")
+            queued = [began - delivery.since for delivery in current]
+            self._ahead = stepped
+            self._committing = asyncio.create_task(self._commit(stepped, membership, seconds, queued))
             # Whatever becomes of it has to be seen, also when no delivery comes.
             self._committing.add_done_callback(lambda task: self._wake() if task.exception() else None)
         else:
@@ -254,7 +219,7 @@ class Loop:
             try:
                 await committing
             finally:
-                self._ahead = NOTHING_AHEAD
+                self._ahead = NOTHING
 
     async def _settle_or_end(self) -> None:
         try:
@@ -314,10 +279,8 @@ class Loop:
         )
         await self._source.seek(topic, partition, max(expected, self._expected(topic, partition)))
 
-    async def _step(self, accepted: _Accepted, since: Sequence[float]) -> _Stepped:
+    async def _step(self, runs: Runs) -> dict[int, Result]:
         """Decide what the records change; nothing is written."""
-        started = clock()
-        runs = accepted.runs
         records = sum(len(run) for by_topic in runs.values() for run in by_topic.values())
         if self._committing is None or self._committing.done() or records < BESIDE_EVENTS:
             results = self._work_on(runs)
@@ -326,70 +289,48 @@ class Loop:
                 results = await asyncio.to_thread(self._work_on, runs)
         for partition, result in results.items():
             self._partitions.count_dead_letters(partition, result)
-        offsets = {
-            TopicPartition(topic, partition): run[-1].offset + 1
-            for partition, by_topic in runs.items()
-            for topic, run in by_topic.items()
-        }
-        queued = [started - each for each in since]
-        return _Stepped(results, offsets, records, accepted.acks, queued, clock() - started)
+        return results
 
     def _work_on(self, runs: Runs) -> dict[int, Result]:
-        step, partitions, ahead = self._work.step, self._partitions, self._ahead
+        step, stores, ahead = self._work.step, self._partitions, self._ahead
         return {
-            partition: step(
-                partition, by_topic, ahead.over(partition, partitions.store(partition)), clock=clock
-            )
+            partition: step(partition, by_topic, ahead.over(partition, stores.store(partition)), clock=clock)
             for partition, by_topic in runs.items()
         }
 
-    async def _commit(self, stepped: _Stepped, membership: Membership) -> None:
-        """Commit, apply, acknowledge."""
-        started = clock()
-        results = stepped.results
-        outputs, changelogs = self._written(results)
-        last = await self._publisher.publish(outputs, changelogs, stepped.offsets, membership)
+    async def _commit(
+        self, stepped: Stepped, membership: Membership, seconds: float, queued: Sequence[float]
+    ) -> None:
+        """Commit, apply, acknowledge, count.
+
+        Args:
+            stepped: a cycle.
+            membership: of the assignment that it belongs to.
+            seconds: the step took.
+            queued: seconds that each of its chunks waited.
+        """
+        began = clock()
+        results, topics = stepped.results, self._settings
+        last = await self._publisher.publish(
+            stepped.outputs(topics), stepped.changelogs(topics), stepped.offsets, membership
+        )
         committed, committed_at = clock(), self._metrics.now()
         for (partition, result), offset in zip(results.items(), last, strict=True):
             self._partitions.store(partition).apply(result.changelog, result.markers, offset + 1)
         for ack in stepped.acks:
             ack()
+        self._pace.learn(seconds, stepped.records)
         cycle = Cycle(
             records=stepped.records,
             results=list(results.values()),
-            queued=stepped.queued,
-            step=stepped.seconds,
-            commit=committed - started,
+            queued=queued,
+            step=seconds,
+            commit=committed - began,
             apply=clock() - committed,
             phases=self._publisher.took,
             committed_at=committed_at,
         )
-        self._learn_pace(cycle)
         measure(self._metrics, cycle)
-
-    def _written(self, results: Mapping[int, Result]) -> tuple[list[Written], list[Written]]:
-        """Rows by topic and partition: outputs, and one changelog entry per partition of state."""
-        topics = self._settings
-        outputs = []
-        changelogs = []
-        for partition, result in results.items():
-            rows = [(key, value, ()) for key, value in result.changelog]
-            changelogs.append(Written(topics.profiles_topic, partition, rows))
-            for topic, answer in (
-                (topics.slates_topic, result.slates),
-                (topics.rewards_topic, result.rewards),
-                (topics.deltas_topic, result.deltas),
-                (topics.dlq_topic, result.dead_letters),
-            ):
-                if answer:
-                    outputs.append(Written(topic, partition, answer))
-        return outputs, changelogs
-
-    def _learn_pace(self, cycle: Cycle) -> None:
-        latest = cycle.step / max(1, cycle.records)
-        self._seconds_per_event = (
-            latest if not self._seconds_per_event else (0.9 * self._seconds_per_event + 0.1 * latest)
-        )
 
     # Ending an assignment -------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from stream.partitions import Partitions
 from stream.transaction import Publisher
 from stream.transport import Membership
 from stream.work import Work, work
-from tests.stream.records import chunk, engine, record
+from tests.stream.records import DictStore, chunk, engine, record
 
 FAR = 1 << 40
 ENGINE = engine(writer="me")
@@ -172,6 +172,13 @@ def tp(topic, partition):
 
 def member(generation):
     return Membership(generation, f"m{generation}", None)
+
+
+def folded(run):
+    """The state after these records, in one cycle of one process."""
+    store = DictStore()
+    store.apply(work(0, {run[0].topic: run}, store, ENGINE))
+    return {key: value for key, value in store.items() if not key.startswith(b"\0")}
 
 
 class Rig:

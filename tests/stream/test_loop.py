@@ -14,38 +14,12 @@ from stream.loop import Delivery
 from stream.metrics import ENDED
 from stream.store import MARKER
 from stream.work import work
-from tests.stream.fakes import ENGINE, Rig, member, tp, until
+from tests.stream.fakes import ENGINE, folded, member, tp, until
 from tests.stream.records import DictStore, chunk, click, cuts, records, shop_events
 
 EVENTS = "events"
 CLICKS = [click(f"u{i % 4}", f"i{i % 7}", event_id=f"e{i}") for i in range(40)]
 RUN = records(CLICKS)
-
-
-@pytest.fixture
-async def make(tmp_path, monkeypatch):
-    monkeypatch.setattr(stream.loop, "RETRY_SECONDS", 0.001)
-    made = []
-
-    def rig(**settings):
-        made.append(Rig(tmp_path / str(len(made)), **settings))
-        return made[-1]
-
-    yield rig
-    for each in made:
-        await each.end()
-
-
-@pytest.fixture
-async def rig(make):
-    return make()
-
-
-def folded(run):
-    """The state after these records, in one cycle of one process."""
-    store = DictStore()
-    store.apply(work(0, {EVENTS: run}, store, ENGINE))
-    return {key: value for key, value in store.items() if not key.startswith(b"\0")}
 
 
 # One cycle -----------------------------------------------------------------------------------------
@@ -111,23 +85,13 @@ async def test_a_cycle_takes_no_more_than_its_cap_and_the_rest_comes_next(make):
     assert rig.offsets() == list(range(12))
 
 
-async def test_a_cycle_shrinks_to_what_the_step_can_decide_in_its_time(make):
-    rig = make(cycle_max_events=1000, cycle_step_seconds=0.02)
-    assert rig.loop._cap() == 1000
-    rig.loop._seconds_per_event = 0.001
-    assert rig.loop._cap() == 20
-    rig.loop._seconds_per_event = 5.0
-    assert rig.loop._cap() == 1
-    rig.loop._seconds_per_event = 1e-9
-    assert rig.loop._cap() == 1000
-
-
-async def test_the_time_an_event_takes_is_learned_from_the_cycles(rig):
+async def test_the_time_an_event_takes_is_learned_from_the_cycles(make):
+    rig = make(cycle_step_seconds=1e-9)
     await rig.begin()
+    assert rig.loop._pace.cap() == rig.settings.cycle_max_events
     await rig.put(RUN[:20])
     await rig.idle()
-    assert 0 < rig.loop._seconds_per_event < 1
-    assert rig.loop._cap() <= rig.settings.cycle_max_events
+    assert rig.loop._pace.cap() == 1
 
 
 async def test_partitions_of_one_cycle_share_a_transaction_but_not_a_store(rig):

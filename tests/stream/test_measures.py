@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-import stream.loop
 from state.errors import Refused
 from state.slate import Reward, Slate, SlateItem, Trigger
 from state.step import Outcome
@@ -34,18 +33,10 @@ from stream.metrics import (
     Metrics,
 )
 from stream.work import Laps, Result, work
-from tests.stream.fakes import Rig, until
+from tests.stream.fakes import until
 from tests.stream.records import DictStore, T, click, engine, record, records, shop_events
 
 RUN = records([click(f"u{i % 4}", f"i{i % 7}", event_id=f"e{i}") for i in range(10)])
-
-
-@pytest.fixture
-async def rig(tmp_path, monkeypatch):
-    monkeypatch.setattr(stream.loop, "RETRY_SECONDS", 0.001)
-    made = Rig(tmp_path)
-    yield made
-    await made.end()
 
 
 # Over the loop -------------------------------------------------------------------------------------

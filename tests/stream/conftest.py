@@ -1,0 +1,25 @@
+"""Fixtures of the runtime's tests without a broker."""
+
+import pytest
+
+import stream.loop
+from tests.stream.fakes import Rig
+
+
+@pytest.fixture
+async def make(tmp_path, monkeypatch):
+    monkeypatch.setattr(stream.loop, "RETRY_SECONDS", 0.001)
+    made = []
+
+    def rig(**settings):
+        made.append(Rig(tmp_path / str(len(made)), **settings))
+        return made[-1]
+
+    yield rig
+    for each in made:
+        await each.end()
+
+
+@pytest.fixture
+async def rig(make):
+    return make()
