@@ -37,7 +37,7 @@ class Partitions:
         self._memory = Memory(
             cache_bytes=settings.rocksdb_cache_bytes, write_buffer_bytes=settings.rocksdb_write_buffer_bytes
         )
-        self._changelog = Changelog(settings.broker, settings.profiles_topic)
+        self._changelog = Changelog(settings.broker, settings.profiles_topic, settings.input_topics)
         self._started = False
         self._stores: dict[int, PartitionStore] = {}
         self._restoring: tuple[Mapping[int, PartitionStore], Mapping[int, int]] | None = None
