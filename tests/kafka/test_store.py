@@ -147,7 +147,7 @@ async def test_a_broken_block_ends_the_assignment_and_the_state_is_rebuilt(
     async with shop(broker, prefix, tmp_path) as it:
         worker = it.start()
         await it.started()
-        sent = await send(it, clicks(6_000))
+        sent = await send(it, clicks(3_000))
         await it.settled(sent)
         worker.terminate()
         await asyncio.to_thread(worker.wait)
@@ -176,9 +176,9 @@ async def test_a_full_disk_stops_the_worker_and_with_room_it_goes_on(
     async with shop(broker, prefix, tmp_path, rocksdb_write_buffer_bytes=1 << 16) as it:
         worker = it.start()
         await it.started()
-        resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (32_768, 32_768))
-        sent = await send(it, clicks(6_000))
-        await until(lambda: worker.poll() is not None, 60, it.logs)
+        resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (24_576, 24_576))
+        sent = await send(it, clicks(8_000, users=6_000))
+        await until(lambda: worker.poll() is not None, 30, it.logs)
         assert worker.returncode == 1
         last = it.log(worker).strip().splitlines()[-1]
         for part in ("freshslate: the disk does not keep", str(it.settings.data_dir), "FRESHSLATE_DATA_DIR"):

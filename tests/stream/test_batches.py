@@ -1,4 +1,4 @@
-"""What a run of record batches comes to; batches are built as a broker stores them, and read by the library."""
+"""What a run of record batches comes to: built as a broker stores them, and read by the library."""
 
 import asyncio
 from types import SimpleNamespace
