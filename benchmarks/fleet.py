@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from rich.console import Console
 
 from benchmarks.job import BenchmarkError
 from state.event import Event, EventItem
@@ -31,6 +32,7 @@ START_SECONDS: Final = 180.0
 POLL_SECONDS: Final = 0.005
 TICK_SECONDS: Final = 0.01
 """Between two bunches of events."""
+WIDTH: Final = 150
 USERS: Final = 2_000
 """Who send events, in each partition."""
 ITEMS: Final = 20_000
@@ -68,9 +70,11 @@ class Fleet:
     def start(self, name: str, **changes: Any) -> ChildWorker:
         """Start a worker; `changes` of its settings."""
         self._count += 1
-        self._folder.mkdir(parents=True, exist_ok=True)
+        # The supervisor removes the folder of the log.
+        folder = self._folder / f"{name}.{self._count}"
+        folder.mkdir(parents=True)
         settings = Settings(**(self.settings.model_dump(exclude_unset=True) | {"worker_port": 0} | changes))
-        child = ChildWorker(settings, self._folder, name=f"{name}.{self._count}")
+        child = ChildWorker(settings, folder)
         self._children[name] = child
         return child
 
@@ -130,6 +134,14 @@ def fleet(settings: Settings, folder: Path) -> Iterator[Fleet]:
         yield made
     finally:
         made.stop()
+
+
+def console() -> Console:
+    """Where results go; as wide as the lines are, where it is no terminal."""
+    made = Console()
+    if not made.is_terminal:
+        made.width = WIDTH
+    return made
 
 
 @contextmanager

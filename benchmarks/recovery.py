@@ -24,7 +24,7 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.fleet import Fleet, broker, fleet, load, longest_gaps, quantile, slates
+from benchmarks.fleet import Fleet, broker, console, fleet, load, longest_gaps, quantile, slates
 from benchmarks.inputs import DATA, deltas_of, inputs
 from benchmarks.job import BenchmarkError
 from benchmarks.machine import load_average, machine
@@ -110,15 +110,15 @@ class Report(Struct):
 def main() -> None:
     options = arguments(sys.argv[1:])
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    console = Console()
+    screen = console()
     try:
-        report = uvloop.run(run(options, console))
+        report = uvloop.run(run(options, screen))
     except (FreshslateError, BrokerError, BenchmarkError) as error:
         sys.exit(f"benchmarks: {error}")
-    show(report, console)
+    show(report, screen)
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
-    console.print(f"all numbers: {options.json}")
+    screen.print(f"all numbers: {options.json}")
 
 
 def arguments(given: Sequence[str]) -> argparse.Namespace:
@@ -148,7 +148,7 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(given)
 
 
-async def run(options: argparse.Namespace, console: Console) -> Report:
+async def run(options: argparse.Namespace, screen: Console) -> Report:
     """Measure the parts, one after the other, on one broker."""
     report = Report(
         {**machine(), "kafka": KAFKA_VERSION},
@@ -162,7 +162,7 @@ async def run(options: argparse.Namespace, console: Console) -> Report:
         [],
     )
     with broker() as (address, _), TemporaryDirectory(prefix="freshslate-bench-") as folder:
-        bench = Bench(address, Path(folder), options, console)
+        bench = Bench(address, Path(folder), options, screen)
         if "models" in options.parts:
             report.models = await bench.models()
         if "starts" in options.parts:
@@ -175,11 +175,11 @@ async def run(options: argparse.Namespace, console: Console) -> Report:
 class Bench:
     """All parts on one broker, each with topics of its own."""
 
-    def __init__(self, address: str, folder: Path, options: argparse.Namespace, console: Console) -> None:
+    def __init__(self, address: str, folder: Path, options: argparse.Namespace, screen: Console) -> None:
         self._address = address
         self._folder = folder
         self._options = options
-        self._console = console
+        self._screen = screen
 
     async def _settings(self, name: str) -> Settings:
         prefix = f"bench-{uuid.uuid4().hex[:8]}."
@@ -198,7 +198,7 @@ class Bench:
     async def starts(self) -> tuple[float, list[Start]]:
         """Start workers on every kind of disk; mean bytes of a profile, and the starts."""
         settings = await self._settings("starts")
-        with self._console.status("writing profiles") as status:
+        with self._screen.status("writing profiles") as status:
             size = await write_profiles(
                 settings, self._options.profiles, lambda done: status.update(f"profiles: {done:,} written")
             )
@@ -225,7 +225,7 @@ class Bench:
             answer = await reader.first(after=started)
             ((restore, *_),) = await workers.opened("one")
         start = Start(disk, answer.at - started, restore.seconds, restore.records)
-        self._console.print(
+        self._screen.print(
             f"start, disk {disk}: first slate after {start.first_slate_seconds:.2f} s; "
             f"{restore.records:,} records in {restore.seconds:.2f} s, {start.rate:,.0f}/s",
             highlight=False,
@@ -259,7 +259,7 @@ class Bench:
             snapshot.stat().st_size,
             saved,
         )
-        self._console.print(
+        self._screen.print(
             f"models: {found.deltas:,} deltas, {found.interactions:,} interactions from zero in "
             f"{zero_seconds:.2f} s, from a snapshot of {found.snapshot_bytes / 1e6:.0f} MB in "
             f"{snapshot_seconds:.2f} s, saved in {saved:.2f} s",
@@ -300,7 +300,7 @@ class Bench:
         usual = max(
             longest_gaps(answers, since=began - SETTLE_SECONDS / 2, until=began, partitions=PARTITIONS)
         )
-        self._console.print(
+        self._screen.print(
             f"handover, {how}: longest pause {max(gaps):.2f} s, median of partitions "
             f"{quantile(gaps, 0.5):.2f} s, usual {usual:.2f} s, stops "
             f"{', '.join(f'{each:.2f}' for each in stops)} s, events without a slate {lost}",
@@ -335,7 +335,7 @@ async def _all_answered(answers: Sequence[object], sent: int) -> None:
             await asyncio.sleep(0.05)
 
 
-def show(report: Report, console: Console) -> None:
+def show(report: Report, screen: Console) -> None:
     """A table of the medians."""
     table = Table(title="Recovery", title_justify="left")
     for name in ("what", "median", "lowest", "highest"):
@@ -343,7 +343,7 @@ def show(report: Report, console: Console) -> None:
     for what, values in rows(report):
         cells = (quantile(values, 0.5), min(values), max(values))
         table.add_row(what, *(f"{value:,.0f}" if value >= 1000 else f"{value:.2f}" for value in cells))
-    console.print(table)
+    screen.print(table)
 
 
 def rows(report: Report) -> list[tuple[str, list[float]]]:
