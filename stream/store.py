@@ -158,8 +158,9 @@ class PartitionStore:
 
     def restored(self, topics: Iterable[str]) -> None:
         """Read the markers, once the changelog's tail has been read."""
-        for topic in topics:
-            value = self._db.get(MARKER + topic.encode())
+        names = list(topics)
+        values = self.get([MARKER + name.encode() for name in names])
+        for topic, value in zip(names, values, strict=True):
             if value is not None:
                 self.markers[topic] = decode_marker(value)
 
