@@ -28,10 +28,11 @@ from benchmarks.job import BenchmarkError
 from benchmarks.machine import machine
 from benchmarks.profiles import write_profiles
 from state.errors import FreshslateError
+from state.event import Event
 from stream.broker import Broker, BrokerError
-from stream.codecs import encode_delta
+from stream.codecs import decode_profile, encode_delta
 from stream.config import Settings
-from stream.event_file import EventList
+from stream.event_file import EventFile, EventList
 from stream.java import KAFKA_VERSION
 from stream.reading import read_topic
 from stream.replay import replay
@@ -39,6 +40,8 @@ from stream.topics import admin_client, create_topics, topic_specs
 
 RESULTS: Final = Path(__file__).parent / "results"
 PARTITIONS: Final = 8
+HISTORIES: Final = "taobao/users_8day.csv.gz"
+ACTIVE_EVENTS: Final = 30
 INDEX_INTERACTIONS: Final = 1_200_000
 """At most so many of the Diginetica stream are learned: all that it has."""
 VERSIONS: Final = 3
@@ -60,7 +63,7 @@ REST_SECONDS: Final = 5.0
 class Sizes(Struct):
     """Encoded profiles after a stream of events, bytes of the value."""
 
-    source: str
+    who: str
     users: int
     mean: float
     median: float
@@ -98,7 +101,7 @@ class Report(Struct):
     versions: int
     interactions: int
     """That the shared models learned."""
-    sizes: Sizes
+    sizes: list[Sizes]
     memory: list[Memory]
     disk: Disk
 
@@ -130,7 +133,7 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
         "--interactions", type=int, default=INDEX_INTERACTIONS, help="in the models (default %(default)s)"
     )
     parser.add_argument(
-        "--events", type=int, default=30_000, help="for the sizes of profiles (default %(default)s)"
+        "--events", type=int, default=75_000, help="for the sizes of profiles (default %(default)s)"
     )
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the streams (default %(default)s)")
     parser.add_argument("--json", type=Path, default=RESULTS / "memory.json", help="where numbers go")
@@ -144,7 +147,6 @@ async def run(options: argparse.Namespace, screen: Console) -> Report:
             sizes = await profile_sizes(
                 await _settings(address, Path(folder) / "sizes"), Path(folder) / "sizes", options
             )
-        screen.print(f"{sizes}", highlight=False)
         settings = await _settings(address, Path(folder) / "large")
         await _clean_soon(settings)
         with screen.status("changelog") as status:
@@ -191,28 +193,38 @@ async def _settings(address: str, folder: Path) -> Settings:
     return settings
 
 
-async def profile_sizes(settings: Settings, folder: Path, options: argparse.Namespace) -> Sizes:
-    """Profiles that a real worker makes of a real stream."""
-    (given,) = inputs(options.data, ["taobao"], events=options.events, warm_up=0, rounds=1)
-    events = [event for part in given.rounds for event in part]
+async def profile_sizes(settings: Settings, folder: Path, options: argparse.Namespace) -> list[Sizes]:
+    """Profiles that a real worker makes of a real stream: everybody's, and those of active users."""
+    source, events = histories(options.data, options.events)
     with fleet(settings, folder) as workers:
         workers.start("one")
         await workers.opened("one")
         async with slates(settings) as reader:
-            await replay(settings, EventList(events), times="keep")
+            await replay(settings, EventList(events), times="shift")
             await _quiet(reader.answers)
-        latest: dict[bytes, int] = {}
+        latest: dict[bytes, bytes] = {}
         async for record in read_topic(settings.broker, settings.profiles_topic):
             if record.key and record.value and not record.key.startswith(b"\x00"):
-                latest[record.key] = len(record.value)
-    return sizes_of(given.source, list(latest.values()))
+                latest[record.key] = record.value
+    values = list(latest.values())
+    active = [value for value in values if sum(decode_profile(value).counts) >= ACTIVE_EVENTS]
+    named = ((f"all users, {source}", values), (f"users of {ACTIVE_EVENTS} events and more", active))
+    return [sizes_of(who, [len(value) for value in some]) for who, some in named if some]
 
 
-def sizes_of(source: str, sizes: Sequence[int]) -> Sizes:
+def histories(data: Path, events: int) -> tuple[str, list[Event]]:
+    """Users' whole histories, or whatever stream there is; where they are from."""
+    if (data / HISTORIES).is_file():
+        return "Taobao, 8 days", list(EventFile(data / HISTORIES, "taobao", limit=events))
+    (given,) = inputs(data, ["taobao"], events=events, warm_up=0, rounds=1)
+    return given.source, [event for part in given.rounds for event in part]
+
+
+def sizes_of(who: str, sizes: Sequence[int]) -> Sizes:
     """The distribution of these sizes."""
     values = [float(size) for size in sizes]
     middle, high = quantile(values, 0.5), quantile(values, 0.99)
-    return Sizes(source, len(values), sum(values) / len(values), middle, high, max(values))
+    return Sizes(who, len(values), sum(values) / len(values), middle, high, max(values))
 
 
 async def _quiet(answers: Sequence[object]) -> None:
@@ -318,11 +330,11 @@ def show(report: Report, screen: Console) -> None:
 
 def rows(report: Report) -> list[tuple[str, str]]:
     """What was measured, for people."""
-    sizes, disk = report.sizes, report.disk
+    disk = report.disk
     found = [
-        (f"profile, {sizes.source}: mean", f"{sizes.mean:,.0f} B"),
-        ("profile: median", f"{sizes.median:,.0f} B"),
-        ("profile: p99", f"{sizes.p99:,.0f} B"),
+        (f"profile, {each.users:,} {each.who}: {name}", f"{value:,.0f} B")
+        for each in report.sizes
+        for name, value in (("mean", each.mean), ("median", each.median), ("p99", each.p99))
     ]
     found += [(f"worker, {each.when}", megabytes(each.resident)) for each in report.memory]
     found += [

@@ -119,6 +119,12 @@ def test_sizes_tell_mean_median_and_p99():
     assert (found.users, found.mean, found.median, found.p99, found.largest) == (100, 59.5, 51, 1000, 1000)
 
 
+def test_without_the_histories_another_stream_stands_in_and_says_so(tmp_path):
+    source, events = memory.histories(tmp_path, 50)
+    assert "made-up" in source
+    assert len(events) == 50
+
+
 def test_a_process_tells_its_memory():
     import os
 
