@@ -26,7 +26,7 @@ def plot(report: Report, file: Path) -> None:
         for name in names:
             axis.plot(minutes, [getattr(each, name) for each in report.samples], label=NAMES.get(name, ""))
         axis.set_ylabel(title)
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 1.08 * axis.dataLim.y1)
         axis.axvspan(0, WARM_UP_SHARE * minutes[-1], alpha=0.08, color="black", linewidth=0)
         axis.grid(visible=True, alpha=0.3)
         if len(names) > 1:
