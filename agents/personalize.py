@@ -45,6 +45,13 @@ def build_app(settings: Settings | None = None) -> App:
     return app
 
 
+class Process(faust.Worker):  # type: ignore[misc]  # untyped base
+    """The process of one worker."""
+
+    async def _sentinel_task(self) -> None:
+        """End at once: the library sleeps a second here, when everything has stopped already."""
+
+
 def run_worker(settings: Settings) -> None:
     """Run one worker until it is told to stop.
 
@@ -54,7 +61,7 @@ def run_worker(settings: Settings) -> None:
     """
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
-    worker = faust.Worker(
+    worker = Process(
         build_app(settings), loop=loop, loglevel=settings.log_level.upper(), redirect_stdouts=False
     )
     try:

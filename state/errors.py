@@ -5,8 +5,10 @@
     │   ├── InvalidEvent       write it to the dead letter topic and go on with the next event
     │   └── InvalidItem        count it and keep what is known of the item
     ├── Refused                this assignment is over: abort, drop what is in hand, wait for the next
+    │   └── DamagedCopy        a partition's local copy is broken: the next assignment rebuilds it
     └── StopWorker             stop this worker loudly; an operator has to look
         ├── SetupError         settings, topics or broker do not fit; nothing was processed
+        ├── DiskFault          the local disk is full or broken
         ├── TooManyDeadLetters so much input is invalid that the fault is probably ours
         └── UnreadableState    a record that Freshslate itself wrote cannot be read by this version
 
@@ -71,12 +73,53 @@ class Refused(FreshslateError):
     """The group has given our partitions to somebody else: a stale generation or a fenced producer."""
 
 
+class DamagedCopy(Refused):
+    """The local copy of a partition cannot be read; it is thrown away, and the changelog has all of it.
+
+    Args:
+        path: Folder of the copy.
+        detail: What is wrong with it.
+    """
+
+    def __init__(self, path: str, detail: str) -> None:
+        super().__init__(path, detail)
+        self.path = path
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return (
+            f"the local copy {self.path} is damaged ({self.detail}); it is thrown away and rebuilt from the "
+            "changelog"
+        )
+
+
 class StopWorker(FreshslateError):
     """The worker must not go on; the message says what to check."""
 
 
 class SetupError(StopWorker):
     """Settings, topics or the broker do not fit; found before anything was processed."""
+
+
+class DiskFault(StopWorker):
+    """The local disk takes no more, or does not work.
+
+    Args:
+        path: Folder of the partition's state.
+        detail: What the disk answered.
+    """
+
+    def __init__(self, path: str, detail: str) -> None:
+        super().__init__(path, detail)
+        self.path = path
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return (
+            f"the disk does not keep the state in {self.path}: {self.detail}. Make room there, or set "
+            "FRESHSLATE_DATA_DIR to a folder with room, and start the worker again: what was committed is in "
+            "the changelog, and nothing else was."
+        )
 
 
 class TooManyDeadLetters(StopWorker):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import faust
 from aiokafka import TopicPartition
+from faust.tables import TableManager
 from faust.types import TP
 
 from state.errors import SetupError
@@ -68,6 +69,15 @@ class App(faust.App):  # type: ignore[misc]  # untyped base
         await super().on_stop()
 
 
+class NoTables(TableManager):  # type: ignore[misc]  # untyped base
+    """There are no faust Tables here, so nothing that a second of waiting would see registered."""
+
+    async def on_start(self) -> None:
+        """Start at once; the group is joined after this."""
+        await self._update_channels()
+        await self.recovery.start()
+
+
 def create_app(settings: Settings) -> App:
     """Build the app for these settings; nothing is connected yet."""
     transport.register()
@@ -96,6 +106,7 @@ def create_app(settings: Settings) -> App:
         # With standby replicas faust uses its own assignor, which keeps equal partitions of all
         # topics together; without, it falls back to round robin, which does not.
         table_standby_replicas=1,
+        TableManager=NoTables,
         web_bind=settings.worker_host,
         web_port=settings.worker_port or _ANY_PORT,
         web_tables_enabled=False,

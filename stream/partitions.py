@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -37,7 +38,7 @@ class Partitions:
         self._memory = Memory(
             cache_bytes=settings.rocksdb_cache_bytes, write_buffer_bytes=settings.rocksdb_write_buffer_bytes
         )
-        self._changelog = Changelog(settings.broker, settings.profiles_topic)
+        self._changelog = Changelog(settings.broker, settings.profiles_topic, settings.input_topics)
         self._started = False
         self._stores: dict[int, PartitionStore] = {}
         self._restoring: tuple[Mapping[int, PartitionStore], Mapping[int, int]] | None = None
@@ -87,6 +88,7 @@ class Partitions:
         if not self._started:
             await self._changelog.start()
             self._started = True
+        started = time.monotonic()
         await self._settle(sorted(partitions))
         ends = await self._changelog.ends(partitions)
         stores: dict[int, PartitionStore] = {}
@@ -106,7 +108,12 @@ class Partitions:
         finally:
             self._restoring = None
         self._stores.update(stores)
-        log.info("opened partitions %s, restored %d changelog records", sorted(partitions), count)
+        log.info(
+            "opened partitions %s, restored %d changelog records in %.2f s",
+            sorted(partitions),
+            count,
+            time.monotonic() - started,
+        )
         return count
 
     async def _settle(self, partitions: Sequence[int]) -> None:

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 _POLL_RECORDS: Final = 200
 """Records folded at once: small enough to keep the event loop free for slates."""
 _POLL_MS: Final = 500
+_CATCH_UP_POLL_MS: Final = 20
 _OFFSETS: Final = "replica_offsets"
 _TOPICS: Final = "replica_topics"
 
@@ -103,7 +104,6 @@ class Replica:
             waiting = self._ends = await self._assign()
             next_snapshot = self._now() + self._snapshot_seconds
             while True:
-                await self._poll()
                 if not self.caught_up.is_set() and await self._reached(waiting):
                     log.info(
                         "models caught up: %d items, %d sessions", self.models.n_items, self.models.n_sessions
@@ -112,17 +112,29 @@ class Replica:
                 if self.caught_up.is_set() and self._now() >= next_snapshot:
                     await self.save()
                     next_snapshot = self._now() + self._snapshot_seconds
+                await self._poll()
         finally:
             self._ends = {}
             await self._consumer.stop()
 
     async def save(self) -> None:
-        """Write a snapshot; the copy is taken at once, the writing happens in a thread."""
+        """Write a snapshot; the copy is taken at once, the writing happens in a thread.
+
+        A disk that takes none is a warning and no more: the last snapshot stays, and all that a start without
+        a new one costs is time. State is another matter (`stream/store.py`), and stops the worker.
+        """
         arrays = self.models.snapshot()
         tps = sorted(self._offsets)
         arrays[_TOPICS] = np.array([f"{tp.topic}\n{tp.partition}" for tp in tps], dtype=np.str_)
         arrays[_OFFSETS] = np.array([self._offsets[tp] for tp in tps], dtype=np.int64)
-        await asyncio.to_thread(_write, self._snapshot, arrays)
+        try:
+            await asyncio.to_thread(_write, self._snapshot, arrays)
+        except OSError as error:
+            log.warning(
+                "snapshot %s not written, the last one stays: %s; make room, or set FRESHSLATE_DATA_DIR",
+                self._snapshot,
+                error,
+            )
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
@@ -157,7 +169,9 @@ class Replica:
         return True
 
     async def _poll(self) -> None:
-        fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)
+        # A fetch of nothing but control records ends no wait, and it may be the last one to wait for.
+        wait = _POLL_MS if self.caught_up.is_set() else _CATCH_UP_POLL_MS
+        fetched = await self._consumer.getmany(timeout_ms=wait, max_records=_POLL_RECORDS)
         async with self.turn:
             for tp, records in fetched.items():
                 if tp.topic == self._topics[0]:
@@ -207,8 +221,13 @@ def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write beside, then move: a kill in between leaves the last snapshot whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".tmp")
-    with beside.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's stub takes allow_pickle for a name
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    try:
+        with beside.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's stub takes allow_pickle for a name
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        # A full disk needs the room that a half-written file takes.
+        beside.unlink(missing_ok=True)
+        raise

@@ -1,19 +1,27 @@
 """One partition of state: RocksDB on local disk, a copy of its partition of the changelog topic.
 
 The changelog is the truth. The local copy is written only after the transaction that made it true,
-together with the changelog offset it stands for, so a restart reads no more than the tail.
+together with the changelog offset it stands for, so a restart reads no more than the tail. RocksDB's own
+log is off: rows and offset reach the disk together or not at all, so a copy is always the state at one
+offset, and what a crash takes from it is in the changelog (docs/decisions/recovery.md).
 """
 
 import asyncio
+import contextlib
+import logging
 import shutil
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch
+from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch, WriteOptions
 
+from state.errors import DamagedCopy, DiskFault, FreshslateError
+from stream.batches import Fetched, fetched
 from stream.codecs import Marker, decode_marker
+
+log = logging.getLogger(__name__)
 
 MARKER: Final = b"\x00applied\x00"
 """Key prefix, before the topic's name: which records of an input topic the state contains."""
@@ -27,7 +35,8 @@ _USAGE: Final = (
 )
 """RocksDB's names of the fields of `Usage`."""
 
-_RESTORE_RECORDS: Final = 20_000
+_DAMAGE: Final = ("Corruption", "No such file or directory")
+"""How RocksDB says that a copy's files are not what it wrote."""
 _POLL_MS: Final = 200
 _OPEN_TRANSACTION_POLL_SECONDS: Final = 0.05
 
@@ -80,20 +89,34 @@ class PartitionStore:
         Args:
             path: folder of this partition's database; one process may have it open.
             memory: options shared by the worker's partitions.
+
+        Raises:
+            DamagedCopy: its files are broken.
+            DiskFault: the disk does not let it be opened.
         """
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = Rdict(str(path), memory.options())
-        self._open = True
-        self.position = int(self._db.get(_POSITION) or b"0")
+        self._fault: FreshslateError | None = None
+        """What went wrong here; nothing else is worth a line afterwards."""
+        self._unlogged = WriteOptions()
+        self._unlogged.disable_wal = True
+        with self._told():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = Rdict(str(path), memory.options())
+            self._open = True
+            self.position = int(self._db.get(_POSITION) or b"0")
         """Changelog offset from which this copy is to be brought up to date."""
         self.markers: dict[str, Marker] = {}
         """By input topic, once restored."""
 
     @classmethod
     def opened(cls, path: Path, memory: Memory, *, changelog_end: int) -> Self:
-        """Open the local copy, or start an empty one where it belongs to another changelog."""
-        store = cls(path, memory)
+        """Open the local copy, or start an empty one where it is damaged or belongs to another changelog."""
+        try:
+            store = cls(path, memory)
+        except DamagedCopy as error:
+            log.warning("%s", error)
+            shutil.rmtree(path, ignore_errors=True)
+            store = cls(path, memory)
         if store.position > changelog_end:
             # The topic was deleted and created again: what is here was never in this log.
             store.close()
@@ -107,8 +130,13 @@ class PartitionStore:
         return -1 if marker is None else marker.offset
 
     def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Values by key, None for a user never seen."""
-        found: list[bytes | None] = self._db.get(list(keys))
+        """Values by key, None for a user never seen.
+
+        Raises:
+            DamagedCopy: a block is not what its checksum says.
+        """
+        with self._told():
+            found: list[bytes | None] = self._db.get(list(keys))
         return found
 
     def apply(
@@ -120,14 +148,19 @@ class PartitionStore:
             rows: exactly what was written to the changelog, markers included; None deletes.
             markers: the decoded markers among `rows`, by topic.
             position: changelog offset after them.
+
+        Raises:
+            DamagedCopy: the copy is broken, which nothing but the next assignment can mend.
+            DiskFault: the disk is full.
         """
-        self._write(rows, position)
+        self.extend(rows, position)
         self.markers.update(markers)
 
     def restored(self, topics: Iterable[str]) -> None:
         """Read the markers, once the changelog's tail has been read."""
-        for topic in topics:
-            value = self._db.get(MARKER + topic.encode())
+        names = list(topics)
+        values = self.get([MARKER + name.encode() for name in names])
+        for topic, value in zip(names, values, strict=True):
             if value is not None:
                 self.markers[topic] = decode_marker(value)
 
@@ -142,12 +175,23 @@ class PartitionStore:
         return Usage(*(int(self._db.property_int_value(name) or 0) for name in _USAGE))
 
     def close(self) -> None:
-        """Close the database; a second call does nothing."""
-        if self._open:
-            self._open = False
-            self._db.close()
+        """Close the database, and remove a damaged one; a second call does nothing."""
+        if not self._open:
+            return
+        self._open = False
+        known = self._fault
+        try:
+            with self._told():
+                self._db.close()
+        except FreshslateError as error:
+            # Nobody can do anything about it now, and the changelog has what did not get to the disk.
+            if known is None:
+                log.warning("%s", error)
+        if isinstance(self._fault, DamagedCopy):
+            shutil.rmtree(self.path, ignore_errors=True)
 
-    def _write(self, rows: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
+    def extend(self, rows: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
+        """Write rows of the changelog and the offset after them, all or nothing."""
         batch = WriteBatch(raw_mode=True)
         for key, value in rows:
             if value is None:
@@ -155,19 +199,38 @@ class PartitionStore:
             else:
                 batch.put(key, value)
         batch.put(_POSITION, b"%d" % position)
-        self._db.write(batch)
+        with self._told():
+            self._db.write(batch, self._unlogged)
         self.position = position
 
-    def extend(self, records: Sequence[Any]) -> None:
-        """Write a run of changelog records."""
-        self._write(((record.key, record.value) for record in records), records[-1].offset + 1)
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Name RocksDB's errors, which all come as bare `Exception`, by what to do about them."""
+        try:
+            yield
+        except OSError as error:
+            raise DiskFault(str(self.path), str(error)) from error
+        except Exception as error:
+            if type(error) is not Exception:
+                raise
+            detail = " ".join(str(error).split())
+            named = DamagedCopy if any(words in detail for words in _DAMAGE) else DiskFault
+            self._fault = named(str(self.path), detail)
+            raise self._fault from error
 
 
 class Changelog:
-    """Reads the changelog topic for restore."""
+    """Reads the changelog topic for restore.
 
-    def __init__(self, bootstrap_servers: str, topic: str) -> None:
+    Args:
+        bootstrap_servers: of the broker.
+        topic: the changelog.
+        inputs: topics whose bounds will be asked for.
+    """
+
+    def __init__(self, bootstrap_servers: str, topic: str, inputs: Sequence[str] = ()) -> None:
         self.topic = topic
+        self._known = (topic, *inputs)
         self._settings: dict[str, Any] = {
             "bootstrap_servers": bootstrap_servers,
             "enable_auto_commit": False,
@@ -180,8 +243,11 @@ class Changelog:
         """Connect."""
         self._committed = AIOKafkaConsumer(isolation_level="read_committed", **self._settings)
         self._uncommitted = AIOKafkaConsumer(**self._settings)
-        await self._committed.start()
-        await self._uncommitted.start()
+        for consumer in (self._committed, self._uncommitted):
+            await consumer.start()
+            for topic in self._known:
+                # Without this the first question about a topic fails, and is asked again 0.1 s later.
+                await consumer._client._wait_on_metadata(topic)
 
     async def stop(self) -> None:
         """Disconnect."""
@@ -252,11 +318,30 @@ class Changelog:
             self._committed.seek(tp, store.position)
         count = 0
         while behind:
-            fetched = await self._committed.getmany(timeout_ms=_POLL_MS, max_records=_RESTORE_RECORDS)
-            for tp, records in fetched.items():
-                if tp in behind:
-                    behind[tp].extend(records)
-                    count += len(records)
+            for run in await fetched(self._committed, _POLL_MS / 1000):
+                if run.tp in behind:
+                    count += await _finished(behind[run.tp], run)
+                run.release()
             for tp in [tp for tp in behind if await self._committed.position(tp) >= ends[tp.partition]]:
                 del behind[tp]
         return count
+
+
+async def _finished(store: PartitionStore, fetch: Fetched) -> int:
+    """Write what was fetched, in a thread, which has the store for itself until it is done.
+
+    Returns:
+        How many records it was.
+    """
+
+    def write() -> int:
+        run = fetch.unpack()
+        store.extend(run.rows.items(), run.position)
+        return run.records
+
+    writing = asyncio.ensure_future(asyncio.to_thread(write))
+    try:
+        return await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await asyncio.wait([writing])
+        raise

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from aiokafka.errors import KafkaError
 from filelock import FileLock, Timeout
 
 from state.errors import StopWorker
@@ -37,7 +38,7 @@ from stream.quiet import quieten
 from stream.replica import Replica
 from stream.sizes import measure_build, measure_sizes
 from stream.topics import check_topics, topic_specs
-from stream.transaction import Publisher, TransactionalPublisher
+from stream.transaction import Publisher, TransactionalPublisher, end_transaction_of
 from stream.work import Engine, Work, work
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,10 @@ GC_THRESHOLDS: Final = (50_000, 20, 50)
 generation; and of those, one of all."""
 SNAPSHOT: Final = "models-1.npz"
 """Version of the file's layout in its name."""
+WRITER: Final = "writer"
+"""File with the transactional id of the folder's latest worker, whose open transaction the next one ends."""
+END_SECONDS: Final = 5.0
+"""How long that may take."""
 POLICY_SALT: Final = "policy"
 """Divides users between policies. A constant rather than the group's or a topic's name: under a new name they
 would be drawn anew, and who had slates of two policies tells nothing about either."""
@@ -68,6 +73,7 @@ class Worker:
         self._lock = own_folder(settings)
         folder = Path(self._lock.lock_file).parent
         self._transactional_id = f"{settings.app_id}-{uuid.uuid4().hex}"
+        self._former = sign(folder, self._transactional_id)
         self.replica = Replica(
             settings.broker,
             deltas_topic=settings.deltas_topic,
@@ -107,7 +113,10 @@ class Worker:
         for line in advice(self._settings):
             log.warning(line)
         await check_topics(self._settings.broker, topic_specs(self._settings))
-        await asyncio.to_thread(warm, self._settings)
+        await asyncio.gather(
+            asyncio.to_thread(warm, self._settings),
+            end_open_transaction(self._former, self._settings),
+        )
         following = asyncio.create_task(self.replica.run(), name="replica")
         self._tasks = [following]
         caught_up = asyncio.create_task(self.replica.caught_up.wait())
@@ -138,13 +147,41 @@ class Worker:
         self._lock.release()
 
 
+def sign(folder: Path, transactional_id: str) -> str:
+    """Leave our transactional id in our folder, and return that of the worker before us; empty for none.
+
+    We hold the folder's lock, so that worker is dead.
+    """
+    note = folder / WRITER
+    former = ""
+    try:
+        former = note.read_text() if note.exists() else ""
+        note.write_text(transactional_id)
+    except (OSError, ValueError) as error:
+        log.warning("the name of this folder's latest worker was lost: %s", error)
+    return former
+
+
+async def end_open_transaction(former: str, settings: Settings) -> None:
+    """End what a dead worker left open, before it holds back the opening of its partitions.
+
+    Where this fails, it is found out then (`stream/partitions.py`), which takes half a second or more.
+    """
+    if not former or settings.processing_guarantee == "at_least_once":
+        return
+    try:
+        async with asyncio.timeout(END_SECONDS):
+            await end_transaction_of(former, settings.broker)
+    except (KafkaError, TimeoutError) as error:
+        log.warning("the last transaction of %s was left alone: %s", former, error)
+
+
 def calm_collector() -> None:
     """Keep Python's cycle collector from walking, again and again, what lives as long as the process.
 
     What is here at the start is left out of every walk, and a cycle's thousands of short-lived events,
     profiles and slates, which hold no reference cycles, no longer set off one each 700 objects.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
 

@@ -1,14 +1,16 @@
 """The agent's wiring, as far as it needs no broker."""
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import faust
 import pytest
 from faust.types import TP
 
-from agents.personalize import build_app
+from agents.personalize import Process, build_app
 from stream.app import App
 from stream.config import Settings
 from stream.transport import Membership
@@ -45,6 +47,19 @@ async def test_loop_and_probes_are_told_of_every_assignment(app: App) -> None:
     await app.on_partitions_revoked.send([TP("p.clicks", 1)])
     assert app.vitals.assigned is None
     assert app.worker.loop.assignment == frozenset()
+
+
+async def test_a_process_that_has_stopped_everything_does_not_linger(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    await faust.Worker._sentinel_task(None)
+    assert slept == [1.0]  # what the library does, so that this test fails once it does something else
+    await Process._sentinel_task(None)
+    assert slept == [1.0]
 
 
 RUN = """

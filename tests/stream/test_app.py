@@ -9,7 +9,7 @@ from faust.types import TP
 from yarl import URL
 
 from state.errors import SetupError
-from stream.app import App, AppInput, create_app, together
+from stream.app import App, AppInput, NoTables, create_app, together
 from stream.config import Settings
 from stream.transport import ExactlyOnceTransport, Membership, Passed
 
@@ -45,6 +45,27 @@ def test_settings_reach_the_configuration_of_faust(make, tmp_path):
     assert conf.broker_heartbeat_interval == 2.0
     assert conf.web_port == 7123
     assert conf.datadir == tmp_path / "faust"
+
+
+async def test_no_tables_are_waited_for(make, monkeypatch):
+    tables = make().tables
+    assert type(tables) is NoTables
+    began = []
+
+    async def channels():
+        began.append("channels")
+
+    async def recovery():
+        began.append("recovery")
+
+    async def slept(seconds):
+        began.append(seconds)
+
+    monkeypatch.setattr(tables, "_update_channels", channels)
+    monkeypatch.setattr(tables.recovery, "start", recovery)
+    monkeypatch.setattr(tables, "sleep", slept)
+    await tables.on_start()
+    assert began == ["channels", "recovery"]
 
 
 def test_what_faust_does_by_accident_is_off(make):

@@ -131,6 +131,26 @@ async def test_a_failed_restore_leaves_nothing_open(partitions):
     assert partitions.opened == {0, 1}
 
 
+async def test_a_damaged_copy_ends_the_assignment_and_the_next_opening_rebuilds_it(partitions, log, tmp_path):
+    for n in range(500):
+        log.topics["profiles", 0].append((b"u%03d" % n, b"%d" % n * 100, ()))
+    await partitions.open({0, 1})
+    partitions.close()
+    (table,) = (tmp_path / "own" / "p0").glob("*.sst")
+    content = bytearray(table.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    table.write_bytes(content)
+    keys = [b"u%03d" % n for n in range(500)]
+    await partitions.open({0, 1})
+    with pytest.raises(Refused, match="damaged"):
+        partitions.store(0).get(keys)
+    partitions.close()
+    assert not (tmp_path / "own" / "p0").exists()
+    assert (tmp_path / "own" / "p1").exists()
+    assert await partitions.open({0, 1}) == 500
+    assert partitions.store(0).get(keys) == [b"%d" % n * 100 for n in range(500)]
+
+
 # What comes next -----------------------------------------------------------------------------------
 
 

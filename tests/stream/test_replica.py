@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import errno
 import logging
+import os
 from collections import defaultdict
 from types import SimpleNamespace
 
@@ -415,6 +417,41 @@ async def test_a_kill_while_writing_leaves_the_last_snapshot_whole(make, path, m
         stream.replica._write(path, {})
     assert path.read_bytes() == before
     assert make().offsets == first.offsets
+
+
+async def test_a_full_disk_costs_a_snapshot_and_nothing_else(make, path, monkeypatch, caplog):
+    first = await saved(make)
+    before = path.read_bytes()
+
+    def full(file, **arrays):
+        file.write(b"half of a snaps")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(stream.replica.np, "savez", full)
+    with caplog.at_level(logging.WARNING):
+        await first.save()
+    assert path.read_bytes() == before
+    assert [each.name for each in path.parent.iterdir()] == [path.name]  # the half gave its room back
+    for part in (str(path), "the last one stays", "No space left on device", "FRESHSLATE_DATA_DIR"):
+        assert part in caplog.text
+    assert make().offsets == first.offsets
+
+
+async def test_nothing_to_read_is_caught_up_without_waiting_for_a_record(make):
+    consumer = Consumer({D0: [], D1: [], ITEMS: []})
+    polled = []
+    poll = consumer.getmany
+
+    async def getmany(**arguments):
+        polled.append(arguments["timeout_ms"])
+        return await poll(**arguments)
+
+    consumer.getmany = getmany
+    replica = make(consumer)
+    async with following(replica):
+        assert replica.caught_up.is_set()
+        await until(lambda: polled)
+        assert polled[0] == stream.replica._POLL_MS
 
 
 async def test_a_snapshot_leaves_no_half_file_behind(make, path):

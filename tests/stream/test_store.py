@@ -1,3 +1,8 @@
+import contextlib
+import logging
+import random
+import resource
+import shutil
 import subprocess
 import sys
 from itertools import pairwise
@@ -6,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from state.errors import DamagedCopy, DiskFault
 from stream.codecs import Marker, encode_marker
 from stream.store import MARKER, Memory, PartitionStore
-from tests.stream.records import record
 
 MEMORY = Memory(cache_bytes=1 << 20, write_buffer_bytes=1 << 16)
 
@@ -96,12 +101,7 @@ def test_a_failing_write_changes_neither_rows_nor_position(store):
 
 
 def test_a_run_of_the_changelog_brings_the_copy_up_to_date(store):
-    run = [
-        record(b"1", 4, topic="profiles", key=b"ann"),
-        record(encode_marker(17, "w"), 5, topic="profiles", key=MARKER + b"events"),
-        record(None, 9, topic="profiles", key=b"ann"),
-    ]
-    store.extend(run)
+    store.extend([(b"ann", b"1"), marker_row("events", 17), (b"ann", None)], 10)
     store.restored(["events"])
     assert store.position == 10
     assert store.get([b"ann"]) == [None]
@@ -158,13 +158,13 @@ def test_cycles_and_restore_leave_the_same_state_as_a_dict(tmp_path_factory, cyc
     folder = tmp_path_factory.mktemp("store")
     applied, expected, log = PartitionStore(folder / "applied", MEMORY), {}, []
     for cycle in cycles:
-        log += [record(value, len(log) + i, key=key) for i, (key, value) in enumerate(cycle)]
+        log += cycle
         applied.apply(cycle, {}, len(log))
         applied = reopened(applied)
         expected.update(cycle)
     restored = PartitionStore(folder / "restored", MEMORY)
     if log:
-        restored.extend(log)
+        restored.extend(log, len(log))
     kept = {key: value for key, value in expected.items() if value is not None}
     assert dict(applied.users()) == dict(restored.users()) == kept
     assert applied.position == restored.position == len(log)
@@ -189,3 +189,185 @@ def test_usage_tells_what_lies_in_memory_and_what_on_disk(store):
     flushed = store.usage()
     assert flushed.sst_files > 500
     assert flushed.memtables < written.memtables
+
+
+# Faults of the disk ----------------------------------------------------------------------------------
+
+ROWS = [(b"u%05d" % n, b"%d" % n * 100) for n in range(2000)]
+LONG = [(b"u%05d" % n, random.Random(n).randbytes(700)) for n in range(3000)]
+
+
+def write(store, rows):
+    """Ten rows a cycle."""
+    for n in range(0, len(rows), 10):
+        store.apply(rows[n : n + 10], {}, n + 10)
+
+
+def flip(file, at):
+    """Other bits in 8 bytes of a file, from this share of its length on."""
+    content = bytearray(file.read_bytes())
+    start = int(at * (len(content) - 8))
+    content[start : start + 8] = bytes(255 - each for each in content[start : start + 8])
+    file.write_bytes(content)
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+@pytest.fixture
+def closed(store):
+    """A copy of 2000 rows at rest, at position 2000."""
+    store.apply(ROWS, {}, len(ROWS))
+    store.close()
+    return store.path
+
+
+DAMAGES = {
+    "a table's end": ("*.sst", lambda file: flip(file, 1)),
+    "half a table": ("*.sst", cut),
+    "a table lost": ("*.sst", lambda file: file.unlink()),
+    "the manifest": ("MANIFEST-*", lambda file: flip(file, 1)),
+    "the manifest lost": ("MANIFEST-*", lambda file: file.unlink()),
+    "no manifest named": ("CURRENT", lambda file: file.write_bytes(b"")),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_copy_is_told_in_one_line_and_started_afresh(closed, caplog, damage):
+    name, harm = DAMAGES[damage]
+    (file,) = closed.glob(name)
+    harm(file)
+    with caplog.at_level(logging.WARNING):
+        again = PartitionStore.opened(closed, MEMORY, changelog_end=2000)
+    assert (again.position, again.get([b"u00001"])) == (0, [None])
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert f"the local copy {closed} is damaged (" in line
+    assert line.endswith("it is thrown away and rebuilt from the changelog")
+    assert "\n" not in line
+    again.extend(ROWS, 2000)
+    assert again.get([b"u00001"]) == [b"1" * 100]
+    again.close()
+
+
+def test_a_manifest_cut_short_leaves_an_older_copy(closed):
+    (file,) = closed.glob("MANIFEST-*")
+    cut(file)
+    again = PartitionStore.opened(closed, MEMORY, changelog_end=2000)
+    assert again.position == len(list(again.users())) < 2000
+    again.close()
+
+
+def test_a_copy_whose_index_is_lost_is_empty_again(closed):
+    (closed / "CURRENT").unlink()
+    again = PartitionStore.opened(closed, MEMORY, changelog_end=2000)
+    assert (again.position, again.get([b"u00001"])) == (0, [None])
+    again.close()
+
+
+def test_a_block_that_is_not_what_was_written_is_never_read_and_ends_the_copy(closed):
+    (file,) = closed.glob("*.sst")
+    flip(file, 0.5)
+    store = PartitionStore(closed, MEMORY)
+    assert store.position == 2000  # so far nobody can know
+    with pytest.raises(DamagedCopy, match="checksum"):
+        store.get([key for key, _ in ROWS])
+    store.close()
+    assert not closed.exists()
+
+
+def test_a_compaction_that_meets_a_bad_block_ends_the_copy_at_the_next_write(closed):
+    (file,) = closed.glob("*.sst")
+    flip(file, 0.5)
+    store = PartitionStore(closed, MEMORY)
+    store.apply(ROWS, {}, 2000)
+    store._db.flush()
+    store._db.compact_range(None, None)
+    with pytest.raises(DamagedCopy):
+        store.apply(ROWS[:1], {}, 2001)
+    store.close()
+    assert not closed.exists()
+
+
+def test_a_folder_removed_under_a_running_worker_is_a_damaged_copy(store):
+    shutil.rmtree(store.path)
+    with pytest.raises(DamagedCopy):
+        write(store, ROWS * 50)
+    store.close()
+    again = PartitionStore.opened(store.path, MEMORY, changelog_end=50)
+    assert again.position == 0
+    again.close()
+
+
+def test_what_a_crash_takes_from_a_copy_is_its_latest_part_and_the_offset_with_it(store, tmp_path):
+    store.apply(ROWS[:1000], {}, 1000)
+    store._db.flush()
+    store.apply(ROWS[1000:], {}, 2000)
+    shutil.copytree(store.path, tmp_path / "crashed")
+    crashed = PartitionStore(tmp_path / "crashed", MEMORY)
+    kept = {key for key, _ in crashed.users()}
+    assert 1000 <= crashed.position == len(kept) <= 2000
+    assert kept == {key for key, _ in ROWS[: crashed.position]}
+    crashed.close()
+
+
+def test_a_copy_taken_while_the_worker_wrote_on_has_no_holes(store, tmp_path):
+    """The manifest first, the tables later: with a log of RocksDB's own, rows in between could be missing."""
+    copy = tmp_path / "copy"
+    write(store, LONG[:100])
+    shutil.copytree(
+        store.path, copy, ignore=lambda _, names: [n for n in names if n[-4:] in (".sst", "LOCK")]
+    )
+    write(store, LONG)
+    for file in store.path.iterdir():
+        # A compaction may remove a table meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            if file.suffix in (".sst", ".log"):
+                shutil.copy(file, copy)
+    copied = PartitionStore.opened(copy, MEMORY, changelog_end=3000)
+    assert dict(copied.users()) == dict(LONG[: copied.position])
+    copied.close()
+
+
+@pytest.fixture
+def full():
+    """A disk on which no file grows beyond 20,000 bytes, for this process, until the test ends."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_stops_the_worker_and_says_which_folder_and_setting(store, full, caplog):
+    with pytest.raises(DiskFault) as fault, caplog.at_level(logging.WARNING):
+        write(store, LONG)
+    assert str(store.path) in str(fault.value)
+    assert "File too large" in str(fault.value)
+    assert "FRESHSLATE_DATA_DIR" in str(fault.value)
+    store.close()
+    assert store.path.exists()
+    assert caplog.records == []  # said once
+
+
+def test_after_a_full_disk_the_copy_is_the_state_at_an_earlier_offset(store, full):
+    with pytest.raises(DiskFault):
+        write(store, LONG)
+    store.close()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    again = PartitionStore.opened(store.path, MEMORY, changelog_end=3000)
+    assert dict(again.users()) == dict(LONG[: again.position])
+    again.close()
+
+
+def test_a_folder_that_cannot_be_made_is_a_fault_of_the_disk(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(DiskFault, match="file"):
+        PartitionStore(tmp_path / "file" / "p0", MEMORY)
+
+
+def test_a_fault_at_the_end_is_told_and_keeps_nobody_from_closing(store, full, caplog):
+    store.apply(LONG[:70], {}, 70)
+    with caplog.at_level(logging.WARNING):
+        store.close()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "FRESHSLATE_DATA_DIR" in caplog.text

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from aiokafka.errors import KafkaError
 from prometheus_client import generate_latest
 
 import stream.worker
@@ -21,13 +22,16 @@ from stream.transaction import Publisher, TransactionalPublisher
 from stream.worker import (
     MOST_WORKERS,
     SNAPSHOT,
+    WRITER,
     Worker,
+    end_open_transaction,
     engine,
     event_rules,
     model_config,
     own_folder,
     policy,
     publisher,
+    sign,
     step_rules,
     told,
 )
@@ -107,6 +111,55 @@ def test_groups_share_no_folder(settings, tmp_path):
     assert folder(one) != folder(two)
     one.release()
     two.release()
+
+
+def test_a_worker_of_a_folder_learns_who_was_there_before(tmp_path):
+    assert sign(tmp_path, "shop-1") == ""
+    assert sign(tmp_path, "shop-2") == "shop-1"
+    assert sign(tmp_path, "shop-3") == "shop-2"
+
+
+@pytest.mark.parametrize("damage", [lambda note: note.write_bytes(b"\xff\xfe"), lambda note: note.mkdir()])
+def test_a_lost_name_is_a_warning(tmp_path, damage, caplog):
+    damage(tmp_path / WRITER)
+    assert sign(tmp_path, "shop-2") == ""
+    assert "was lost" in caplog.text
+
+
+@pytest.fixture
+def ended(monkeypatch):
+    """Transactional ids whose transactions were ended."""
+    ids = []
+
+    async def end(transactional_id, broker):
+        ids.append((transactional_id, broker))
+
+    monkeypatch.setattr(stream.worker, "end_transaction_of", end)
+    return ids
+
+
+async def test_what_the_last_worker_of_the_folder_left_open_is_ended(ended, settings):
+    await end_open_transaction("shop-1", settings)
+    await end_open_transaction("", settings)
+    assert ended == [("shop-1", "localhost:9092")]
+
+
+async def test_without_transactions_there_is_nothing_to_end(ended, tmp_path):
+    settings = Settings(data_dir=tmp_path, processing_guarantee="at_least_once")
+    await end_open_transaction("shop-1", settings)
+    assert ended == []
+
+
+@pytest.mark.parametrize("error", [KafkaError("no"), TimeoutError()])
+async def test_a_transaction_that_cannot_be_ended_now_keeps_no_worker_from_starting(
+    settings, monkeypatch, caplog, error
+):
+    async def fail(transactional_id, broker):
+        raise error
+
+    monkeypatch.setattr(stream.worker, "end_transaction_of", fail)
+    await end_open_transaction("shop-1", settings)
+    assert "shop-1 was left alone" in caplog.text
 
 
 # From settings to rules ------------------------------------------------------------------------------
@@ -387,3 +440,20 @@ def test_what_was_done_is_told_in_one_line_with_microseconds_per_event():
 async def test_a_worker_that_never_started_can_be_stopped(worker):
     await worker.stop()
     assert not worker._lock.is_locked
+
+
+async def test_a_start_ends_what_its_folders_last_worker_left_open(tmp_path, started, ended, monkeypatch):
+    settings = Settings(data_dir=tmp_path, app_id="shop")
+    first = Worker(settings, MemoryInput())
+    await first.stop()
+    second = Worker(settings, MemoryInput())
+
+    async def follow():
+        started.append("follow")
+        second.replica.caught_up.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(second.replica, "run", follow)
+    await second.start()
+    assert ended == [(first._transactional_id, "localhost:9092")]
+    await second.stop()
