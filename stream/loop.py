@@ -23,6 +23,7 @@ from aiokafka.errors import KafkaError
 from msgspec import Struct
 
 from state.errors import Refused
+from stream import faults
 from stream.config import Settings
 from stream.measures import Cycle, measure
 from stream.metrics import ENDED, REBALANCES, RESTORE_SECONDS, RESTORED, Metrics
@@ -216,6 +217,7 @@ class Loop:
         """Restore what was assigned and is not open yet."""
         missing = self._assigned - self._partitions.opened
         if missing:
+            faults.reached("assigned")
             started = clock()
             count = await self._partitions.open(missing)
             self._metrics.add(RESTORED, count)
@@ -274,6 +276,7 @@ class Loop:
         }
         outputs, changelogs = self._written(results)
         last = await self._publisher.publish(outputs, changelogs, offsets, membership)
+        faults.reached("apply")
         committed, committed_at = clock(), self._metrics.now()
         for (partition, result), offset in zip(results.items(), last, strict=True):
             self._partitions.store(partition).apply(result.changelog, result.markers, offset + 1)

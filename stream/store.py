@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, Self
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch
 
+from stream import faults
 from stream.codecs import Marker, decode_marker
 
 MARKER: Final = b"\x00applied\x00"
@@ -257,6 +258,7 @@ class Changelog:
                 if tp in behind:
                     behind[tp].extend(records)
                     count += len(records)
+                    faults.reached("restore")
             for tp in [tp for tp in behind if await self._committed.position(tp) >= ends[tp.partition]]:
                 del behind[tp]
         return count

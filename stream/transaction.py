@@ -30,6 +30,7 @@ from aiokafka.protocol.types import (
 from aiokafka.structs import OffsetAndMetadata
 
 from state.errors import Refused
+from stream import faults
 from stream.topics import BATCH_BYTES
 from stream.transport import Membership
 
@@ -248,6 +249,7 @@ class Publisher:
         """
         started = time.perf_counter()
         await self._write(outputs)
+        faults.reached("offsets")
         last_offsets = await self._write(changelogs, max_batches=1)
         self.took = {"write": time.perf_counter() - started}
         return last_offsets
@@ -346,6 +348,7 @@ class TransactionalPublisher(Publisher):
         started = time.perf_counter()
         await producer.begin_transaction()
         last_offsets = (await self._write([*changelogs, *outputs]))[: len(changelogs)]
+        faults.reached("offsets")
         written = time.perf_counter()
         await producer.send_offsets_to_transaction(
             {tp: OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}, self._group_id
