@@ -44,6 +44,7 @@ class Member:
         Args:
             changes: settings that are other for this one alone.
         """
+        self.child.let_go()
         self.restarts += 1
         self._address = None
         self.child = self._started(self.settings.model_copy(update=changes))

@@ -191,7 +191,7 @@ class _Drill:
 
     async def _fault(self, stage: Stage, name: str) -> Done:
         start = time.monotonic()
-        self._screen.doing(f"{name}: {FAULTS[name].about}")
+        self._screen.running(f"{name}: {FAULTS[name].about}")
         what, broken = FAULTS[name].about, None
         try:
             what = await FAULTS[name].act(stage)

@@ -67,11 +67,15 @@ class DrillScreen:
         self._update()
 
     def doing(self, what: str) -> None:
-        """Say what is being done now; without a terminal only what is not told by a fault's line."""
+        """Say what is being done now."""
+        self.running(what)
+        if not self._moves:
+            self._print(Text(f"... {what}"))
+
+    def running(self, what: str) -> None:
+        """Say which fault is being done; nothing without a terminal, where its line comes after it."""
         self._told = what
         self._update()
-        if not self._moves and ": " not in what:
-            self._print(Text(f"... {what}"))
 
     def fault(self, done: Done) -> None:
         """Print a fault that was done."""
