@@ -50,7 +50,7 @@ def test_damage_of_every_kind_is_noticed_by_rocksdb(
     assert reads(tmp_path / "p3")[7] == bytes([5]) * 900
     monkeypatch.setattr(disk, "DAMAGES", (kind,))
     assert disk.damage(tmp_path, random.Random(1)) == f"p3 {kind}"
-    with pytest.raises(Exception, match="(?i)corrupt|damaged|No such file"):
+    with pytest.raises(Exception, match=r"(?i)corrupt|damaged|No such file"):
         reads(tmp_path / "p3")
 
 
