@@ -15,7 +15,7 @@ from stream.drill import disk
 from stream.drill.flow import Flow
 from stream.drill.kafka import Kafka
 from stream.drill.load import Load
-from stream.drill.team import NotAsPromised, Team, is_frozen, last_line
+from stream.drill.team import OPENED, NotAsPromised, Team, is_frozen, last_line
 from stream.proxy import Proxy
 
 BROKER_FREEZE_SECONDS: Final = 20.0
@@ -194,7 +194,7 @@ async def _older_copy(stage: Stage) -> str:
     await team.terminate(member)
     shutil.copytree(folder, copy)
     await team.start(member)
-    await team.says(member, "opened partitions", START_SECONDS)
+    await team.says(member, OPENED, START_SECONDS)
     await asyncio.sleep(PHASE_SECONDS)
     await team.kill(member)
     shutil.rmtree(folder)
@@ -221,7 +221,7 @@ async def _disk_full(stage: Stage) -> str:
     member, team = stage.anyone(), stage.team
     await team.kill(member)
     await team.start(member)
-    await team.says(member, "opened partitions", START_SECONDS)
+    await team.says(member, OPENED, START_SECONDS)
     limit = disk.fill(member.child.pid, log=member.child.log_file)
     code = await team.ended(member, START_SECONDS)
     last = last_line(member)

@@ -16,7 +16,11 @@ from stream.worker import SNAPSHOT
 WATCH_SECONDS: Final = 0.3
 END_SECONDS: Final = 30.0
 """How long a worker may take to end after SIGTERM."""
+JOIN_SECONDS: Final = 60.0
+"""How long one may take from its start until it holds partitions."""
 POLL_SECONDS: Final = 0.1
+OPENED: Final = "opened partitions"
+"""What a worker says when it begins to serve."""
 
 
 class NotAsPromised(FreshslateError):
@@ -134,6 +138,15 @@ class Team:
         if not await self.any_says([member], text, timeout_seconds):
             message = f"the log of {member.name} says nothing of {text!r}: {last_line(member)}"
             raise NotAsPromised(message)
+
+    async def ready(self) -> None:
+        """Wait until everybody who should be running has joined and holds partitions.
+
+        Raises:
+            NotAsPromised: somebody does not.
+        """
+        for member in self.running:
+            await self.says(member, OPENED, JOIN_SECONDS)
 
     async def any_says(self, members: Sequence[Member], text: str, timeout_seconds: float) -> bool:
         """Wait until some worker's log has this text; whether it came."""
