@@ -1,12 +1,14 @@
 """The drill's load: seeded events at a steady rate, of a shop small enough that slates get clicked."""
 
 import asyncio
+import contextlib
 import json
 import random
 import time
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import DefaultPartitioner
@@ -19,6 +21,7 @@ ITEMS: Final = 150
 """Fewer than the rules that an item keeps, so that none is forgotten and the models can be compared."""
 HOT_USER: Final = "hot"
 TICK_SECONDS: Final = 0.02
+STOP_SECONDS: Final = 5.0
 PATIENCE_MS: Final = 180_000
 """How long a record may take to be acknowledged: longer than any fault keeps the broker away."""
 _TYPES: Final = ("view", "click", "add_to_cart", "purchase", "impression")
@@ -82,8 +85,7 @@ class Load:
         self.garbage += per_partition * len(self._partitions)
         return per_partition * len(self._partitions)
 
-    async def start(self) -> None:
-        """Connect."""
+    async def __aenter__(self) -> Self:
         self._producer = AIOKafkaProducer(
             bootstrap_servers=self._settings.broker,
             client_id=f"{self._settings.app_id}-load",
@@ -95,10 +97,19 @@ class Load:
             metadata_max_age_ms=10_000,
         )
         await self._producer.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(TimeoutError):
+            # Stopping sends what waits, which a broker that is gone never takes.
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._producer.stop()
 
     async def finish(self) -> None:
-        """Wait until the broker has everything, and disconnect."""
-        await self._producer.stop()
+        """Wait until the broker has everything."""
+        await self._producer.flush()
         if self._failed is not None:
             raise self._failed
 

@@ -159,8 +159,7 @@ class _Drill:
             flow=flow,
             draw=random.Random(options.seed),
         )
-        await load.start()
-        async with beside(flow.run()), beside(self._show(stage)):
+        async with load, beside(flow.run()), beside(self._show(stage)):
             async with beside(load.run()):
                 self._screen.doing("waiting for the first slates")
                 await self._flowing(stage)
