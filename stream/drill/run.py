@@ -99,6 +99,7 @@ def drill_settings(kafka: Kafka, folder: Path, options: DrillOptions) -> Setting
     """The workers' settings: those of the environment, but for what makes a drill short."""
     return load_settings(
         broker=kafka.proxied_address,
+        inputs=("events",),
         topic_prefix="drill.",
         app_id="drill",
         instance_id=None,
@@ -114,6 +115,7 @@ def drill_settings(kafka: Kafka, folder: Path, options: DrillOptions) -> Setting
         # Small ones, so that the little state of a drill gets to the disk at all.
         rocksdb_write_buffer_bytes=1 << 16,
         dead_letter_window=200,
+        dead_letter_share=0.5,
     )
 
 
