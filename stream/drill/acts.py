@@ -274,7 +274,8 @@ async def _retries(stage: Stage) -> str:
 
 
 async def _serves(stage: Stage) -> None:
-    """Wait until everything sent by now is processed, and slates flow for all partitions."""
+    """Wait until all workers hold partitions, and slates flow for all of these."""
+    await stage.team.ready()
     if await stage.flow.flows(dict(stage.load.ends), START_SECONDS) is None:
         message = f"no slates for {START_SECONDS:.0f} s"
         raise NotAsPromised(message)
