@@ -112,8 +112,9 @@ def drill_settings(kafka: Kafka, folder: Path, options: DrillOptions) -> Setting
         heartbeat_seconds=1.0,
         transaction_timeout_seconds=4.0,
         snapshot_seconds=2.0,
-        # Small ones, so that the little state of a drill gets to the disk at all.
-        rocksdb_write_buffer_bytes=1 << 16,
+        # Small ones, so that the little state of a drill gets to the disk at all; a file of theirs is still
+        # larger than what a full disk has left (`stream/drill/disk.py`).
+        rocksdb_write_buffer_bytes=1 << 18,
         dead_letter_window=200,
         dead_letter_share=0.5,
     )

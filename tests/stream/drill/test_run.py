@@ -6,6 +6,7 @@ import pytest
 
 from state.errors import FreshslateError
 from stream.drill.acts import FAULTS
+from stream.drill.disk import SPARE_BYTES
 from stream.drill.kafka import Kafka
 from stream.drill.run import DrillOptions, chosen, drill_settings
 
@@ -34,4 +35,4 @@ def test_workers_are_behind_the_proxy_and_state_gets_to_the_disk_soon(tmp_path: 
     assert settings.broker == kafka.proxied_address != kafka.address
     assert settings.processing_guarantee == "at_least_once"
     assert settings.transaction_timeout_seconds < settings.session_timeout_seconds
-    assert settings.rocksdb_write_buffer_bytes == 1 << 16
+    assert 2 * SPARE_BYTES < settings.rocksdb_write_buffer_bytes < 1 << 20
