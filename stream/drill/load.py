@@ -64,10 +64,10 @@ class Load:
         self.retries = False
         """Whether every second event is sent again soon, as by a producer that missed the answer."""
 
-    async def run(self, seconds: float | None = None) -> None:
-        """Send at the rate, for ever or for so long; what a dead broker held up is sent once it is back."""
+    async def run(self) -> None:
+        """Send at the rate, for ever; what a dead broker held up is sent once it is back."""
         start, count = time.monotonic(), 0
-        while seconds is None or time.monotonic() - start < seconds:
+        while True:
             due = int((time.monotonic() - start) * self._rate)
             for _ in range(count, due):
                 for event in self._next():
