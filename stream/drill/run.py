@@ -224,8 +224,8 @@ class _Drill:
                     sent=stage.load.sent,
                     waiting=sum(max(0, end - stage.flow.reached[p]) for p, end in stage.load.ends.items()),
                     slates=stage.flow.slates,
-                    workers=len(stage.team.running),
                     faults=len(self._done),
+                    workers=stage.team.rows(),
                 )
             )
             await asyncio.sleep(VIEW_SECONDS)

@@ -11,6 +11,7 @@ from state.errors import FreshslateError
 from stream.child import WORKER
 from stream.config import Settings
 from stream.crew import Member
+from stream.view import WorkerRow, WorkerState
 from stream.worker import SNAPSHOT
 
 WATCH_SECONDS: Final = 0.3
@@ -62,6 +63,25 @@ class Team:
     def running(self) -> list[Member]:
         """Whoever should be running now."""
         return [member for member in self.members if member.name not in self._down]
+
+    def rows(self) -> list[WorkerRow]:
+        """Every place, for the screen."""
+        return [
+            WorkerRow(
+                name=member.name,
+                state=self._state(member),
+                pid=None if member.name in self._down else member.child.pid,
+                restarts=member.restarts,
+            )
+            for member in self.members
+        ]
+
+    def _state(self, member: Member) -> WorkerState:
+        if member.name in self._down:
+            return "killed"
+        if OPENED in member.child.log():
+            return "serving"
+        return "restarting" if member.restarts else "starting"
 
     def folder(self, member: Member) -> Path:
         """Where a worker keeps its state: a folder for each partition, and the snapshot."""

@@ -1,17 +1,18 @@
-"""The drill's screen: what is being done, a line a fault, and a table that stays."""
+"""The drill's screen: the workers and the load as they are, a line a fault, and a table that stays."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from rich.console import Console
-from rich.markup import escape
-from rich.status import Status
+from rich.console import Console, Group
+from rich.live import Live
+from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from stream.drill.report import Done, DrillResult
 from stream.screens.figures import glyphs_of
+from stream.view import WorkerRow
 
 
 class DrillView(NamedTuple):
@@ -24,14 +25,13 @@ class DrillView(NamedTuple):
     waiting: int
     """Of them not taken by any committed cycle."""
     slates: int
-    workers: int
-    """That should be running."""
     faults: int
     """Done so far."""
+    workers: Sequence[WorkerRow]
 
 
 class DrillScreen:
-    """Prints the drill: on a terminal with a line below that moves, else a line each.
+    """Prints the drill: on a terminal with the workers below, as they are; else lines alone.
 
     Args:
         console: to print on.
@@ -41,7 +41,8 @@ class DrillScreen:
         self._console = console
         self._glyphs = glyphs_of(console)
         self._moves = console.is_terminal and not console.is_dumb_terminal
-        self._status: Status | None = None
+        self._live: Live | None = None
+        self._spinner = Spinner(self._glyphs.spinner)
         self._told = ""
         self._view: DrillView | None = None
 
@@ -57,14 +58,13 @@ class DrillScreen:
         if not self._moves:
             yield
             return
-        with self._console.status("", spinner=self._glyphs.spinner) as self._status:
+        with Live(console=self._console, transient=True, get_renderable=self._moment) as self._live:
             yield
-        self._status = None
+        self._live = None
 
     def show(self, view: DrillView) -> None:
         """Show a moment; nothing without a terminal."""
         self._view = view
-        self._update()
 
     def doing(self, what: str) -> None:
         """Say what is being done now."""
@@ -75,7 +75,6 @@ class DrillScreen:
     def running(self, what: str) -> None:
         """Say which fault is being done; nothing without a terminal, where its line comes after it."""
         self._told = what
-        self._update()
 
     def fault(self, done: Done) -> None:
         """Print a fault that was done."""
@@ -113,9 +112,11 @@ class DrillScreen:
         else:
             self._print(Text("Nothing lost, the state exact, nothing repeated but as it was.", "bold green"))
 
-    def _update(self) -> None:
-        if self._status is not None:
-            self._status.update(escape(f"{_moment(self._view)}{self._told}"))
+    def _moment(self) -> Group:
+        """What is redrawn a few times a second, below the lines."""
+        self._spinner.update(text=Text(self._told))
+        parts = [self._spinner] if self._view is None else [Text(), moment(self._view), self._spinner]
+        return Group(*parts)
 
     def _print(self, text: Text) -> None:
         self._console.print(text, soft_wrap=True)
@@ -140,10 +141,22 @@ def counted(result: DrillResult) -> dict[str, str]:
     return rows
 
 
-def _moment(view: DrillView | None) -> str:
-    if view is None:
-        return ""
-    return (
-        f"{view.seconds:.0f} s  {view.faults} faults  {view.workers} workers  {view.sent:,} events  "
-        f"{view.slates:,} slates  {view.waiting:,} waiting  "
-    )
+def moment(view: DrillView) -> Table:
+    """The workers, and beside them the counts."""
+    table = Table(box=None, padding=(0, 2, 0, 1))
+    for name in ("worker", "", "pid", "restarts", ""):
+        table.add_column(name, justify="right" if name in {"pid", "restarts"} else "left", header_style="dim")
+    told = [
+        f"{view.seconds:.0f} s, {view.faults} faults",
+        f"{view.sent:,} events, {view.waiting:,} waiting",
+        f"{view.slates:,} slates",
+    ]
+    for row in range(max(len(view.workers), len(told))):
+        count = told[row] if row < len(told) else ""
+        if row < len(view.workers):
+            worker = view.workers[row]
+            state = Text(worker.state, "green" if worker.state == "serving" else "bold red")
+            table.add_row(worker.name, state, str(worker.pid or ""), str(worker.restarts), count)
+        else:
+            table.add_row("", "", "", "", count)
+    return table

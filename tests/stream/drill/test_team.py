@@ -50,6 +50,10 @@ async def test_who_was_killed_is_down_until_the_next_one_starts(tmp_path: Path) 
         first, second = team.members
         await team.kill(first)
         assert team.running == [second]
+        assert [(row.state, row.pid) for row in team.rows()] == [
+            ("killed", None),
+            ("starting", second.child.pid),
+        ]
         await asyncio.sleep(0.5)  # the watch looks three times a second
         await team.start(first, fault_point="apply@7")
         assert team.running == [first, second]

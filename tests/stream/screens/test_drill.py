@@ -7,6 +7,7 @@ from rich.console import Console
 
 from stream.drill.report import Done, DrillResult
 from stream.screens.drill import DrillScreen, DrillView, counted
+from stream.view import WorkerRow
 
 DONE = Done(
     fault="kill", what="kill -9 7, worker-1", at_seconds=12, took_seconds=0.1, flowed_after_seconds=6.04
@@ -34,6 +35,18 @@ RESULT = DrillResult(
     version="1",
 )
 
+VIEW = DrillView(
+    8.0,
+    1200,
+    7,
+    900,
+    1,
+    [
+        WorkerRow(name="worker-1", state="serving", pid=77, restarts=2),
+        WorkerRow(name="worker-2", state="killed"),
+    ],
+)
+
 
 def printed(screen_of: str = "file") -> tuple[DrillScreen, io.StringIO]:
     out = io.StringIO()
@@ -47,7 +60,7 @@ def test_without_a_terminal_a_fault_is_a_line_with_everything() -> None:
     with screen.live():
         screen.doing("starting Kafka")
         screen.running("kill: SIGKILL of a worker")
-        screen.show(DrillView(1.0, 2, 3, 4, 5, 6))
+        screen.show(VIEW)
         screen.fault(DONE)
     text = out.getvalue()
     assert "2 faults in the order of seed 3:\n  kill, wipe\n" in text
@@ -85,12 +98,20 @@ def test_at_least_once_says_what_was_repeated_and_promises_less() -> None:
     assert "nothing twice" not in out.getvalue()
 
 
-def test_a_terminal_shows_the_moment() -> None:
-    screen, _ = printed("terminal")
+def test_a_terminal_shows_the_moment_and_it_goes_away_again() -> None:
+    screen, out = printed("terminal")
     with screen.live():
         screen.running("kill: SIGKILL of a worker")
-        screen.show(DrillView(8.0, 1200, 7, 900, 2, 1))
-        assert screen._status is not None
-        shown = str(screen._status.status)
-    assert "1,200 events" in shown
-    assert shown.endswith("kill: SIGKILL of a worker")
+        screen.show(VIEW)
+        assert screen._live is not None
+        screen._live.refresh()
+    shown = out.getvalue()
+    assert "1,200 events, 7 waiting" in shown
+    assert "kill: SIGKILL of a worker" in shown
+    first, second = (
+        next(line for line in shown.splitlines() if name in line) for name in ("worker-1", "worker-2")
+    )
+    assert "serving" in first
+    assert "77" in first
+    assert "killed" in second
+    assert shown.rstrip("\n").endswith("\x1b[2K")  # the last line is erased
