@@ -1,9 +1,13 @@
 """The events of the drill; sent to a broker in `tests/kafka/test_drill.py`."""
 
+import asyncio
 import itertools
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 
+import pytest
+
+from stream.beside import beside
 from stream.config import Settings
 from stream.drill.load import HOT_USER, ITEMS, Load
 
@@ -53,3 +57,62 @@ def test_a_hot_user_has_half_of_the_traffic() -> None:
     load.is_hot = True
     events(load, 1000)
     assert 400 < load.hot < 600
+
+
+class Place(NamedTuple):
+    partition: int
+    offset: int
+
+
+class Broker:
+    """Acknowledges at once, or fails."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.log: Counter[int] = Counter()
+        self._error = error
+
+    async def send(self, topic: str, value: bytes, *, key: bytes, partition: int) -> "asyncio.Future[Place]":
+        future: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
+        if self._error is not None:
+            future.set_exception(self._error)
+        else:
+            future.set_result(Place(partition, self.log[partition]))
+            self.log[partition] += 1
+        return future
+
+    async def flush(self) -> None:
+        await asyncio.sleep(0)
+
+
+def sending(broker: Broker) -> Load:
+    load = a_load()
+    load._producer = broker
+    return load
+
+
+async def test_a_flood_goes_to_every_partition_and_all_of_it_is_counted() -> None:
+    broker = Broker()
+    load = sending(broker)
+    assert await load.flood(30) == 120 == load.garbage
+    await load.finish()
+    assert load.sent == 120
+    assert load.ends == broker.log == dict.fromkeys(range(4), 30)
+
+
+async def test_events_go_on_for_ever_and_where_they_end_is_known() -> None:
+    broker = Broker()
+    load = sending(broker)
+    async with beside(load.run()):
+        while load.sent < 10:
+            await asyncio.sleep(0.01)
+    await load.finish()
+    assert load.ends == broker.log
+    assert load.sent == broker.log.total()
+
+
+async def test_an_event_that_the_broker_refuses_ends_the_load() -> None:
+    load = sending(Broker(ConnectionError("gone")))
+    with pytest.raises(ConnectionError, match="gone"):
+        await load.run()
+    with pytest.raises(ConnectionError, match="gone"):
+        await load.finish()
