@@ -9,8 +9,8 @@ DAMAGES: Final = ("tables", "manifest", "current")
 """What of a RocksDB folder gets damaged: its SST files, its MANIFEST, or CURRENT, which names that."""
 FLIPPED_EVERY: Final = 64
 """Bytes between two that are flipped: no block of a file stays whole."""
-SPARE_BYTES: Final = 64 << 10
-"""How much more than now a file may hold on a disk that is said to be full."""
+SPARE_BYTES: Final = 16 << 10
+"""What a full disk leaves beyond the log: room for the worker's last words, less than a table of RocksDB."""
 
 
 def damage(folder: Path, draw: random.Random) -> str:
@@ -42,7 +42,7 @@ def _flip(file: Path) -> None:
 
 
 def fill(pid: int, *, log: Path) -> int:
-    """Let a process write no file beyond a size that is nearly reached; the limit, bytes.
+    """Let a process write no file beyond the size that its log will have; that limit, bytes.
 
     A file size limit (RLIMIT_FSIZE) on the live process stands in for a full disk: it needs neither root nor
     a file system of its own, and a write fails with `File too large` where it would with `No space left`.

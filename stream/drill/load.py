@@ -16,7 +16,8 @@ from aiokafka.partitioner import DefaultPartitioner
 from stream.config import Settings
 from stream.times import now_ms
 
-USERS: Final = 400
+USERS: Final = 1500
+"""Enough for a table of RocksDB, which holds each once, to be larger than what a full disk has left."""
 ITEMS: Final = 150
 """Fewer than the rules that an item keeps, so that none is forgotten and the models can be compared."""
 HOT_USER: Final = "hot"
