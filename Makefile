@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := install
 .DELETE_ON_ERROR:
-.PHONY: install demo test check fast kafka coverage bench bench-quick peers clean help
+.PHONY: install demo chaos test check fast kafka coverage bench bench-quick peers clean help
 
 # The newest Python that really runs: a name on PATH may be a shim for a version that is not there.
 PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3; do \
@@ -25,6 +25,10 @@ $(INSTALLED): pyproject.toml
 
 demo: $(INSTALLED) ## a broker, workers and a simulated shop: see it learn (SECONDS=60, ARGS=)
 	@$(BIN)/freshslate demo --seconds $(SECONDS) $(ARGS)
+
+chaos: SECONDS = 360
+chaos: $(INSTALLED) ## kill, freeze, cut off, wipe and flood real workers, then audit the log (SECONDS=360, ARGS=)
+	@$(BIN)/freshslate drill --seconds $(SECONDS) $(ARGS)
 
 test: check fast kafka ## all that CI runs
 

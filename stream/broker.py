@@ -4,8 +4,10 @@ The default for demo, tests and benchmarks. Why it is done so: docs/decisions/em
 """
 
 import base64
+import os
 import re
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -14,14 +16,14 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from stream.java import BrokerError, Progress, java_executable, kafka_class_path, tell
 
-__all__ = ["Broker", "BrokerError", "PortTakenError", "broker_for", "cluster_id_at"]
+__all__ = ["Broker", "BrokerError", "PortTakenError", "Proxied", "broker_for", "cluster_id_at"]
 
 LARGEST_RECORD_BYTES = 8 * 1024 * 1024
 STOP_SECONDS = 10.0
@@ -32,6 +34,15 @@ START_ATTEMPTS = 3
 
 class PortTakenError(BrokerError):
     """Another process listens on the port."""
+
+
+class Proxied(NamedTuple):
+    """A further listener of a broker, for clients that come through a proxy."""
+
+    port: int
+    """What the broker listens on, and the proxy passes on to."""
+    advertised: int
+    """The proxy's port, which these clients are told to connect to."""
 
 
 class Broker:
@@ -60,6 +71,7 @@ class Broker:
         data_dir: Path | None = None,
         port: int | None = None,
         *,
+        proxied: Proxied | None = None,
         on_progress: Progress | None = None,
         timeout_seconds: float = 60.0,
     ) -> "Broker":
@@ -71,6 +83,7 @@ class Broker:
             data_dir: kept, and continued when the broker starts on it again; without it a temporary folder,
                 removed when the broker ends, whichever way that happens.
             port: to listen on; without it a free one.
+            proxied: where to listen as well.
             on_progress: hears of the fetching, a line now and then; default: lines on standard error.
             timeout_seconds: how long Kafka may take to answer.
 
@@ -83,7 +96,7 @@ class Broker:
         folder = (
             Path(tempfile.mkdtemp(prefix="freshslate-kafka-")) if data_dir is None else data_dir.resolve()
         )
-        node = _Node([str(java), "-cp", class_path], folder, is_scratch=data_dir is None)
+        node = _Node([str(java), "-cp", class_path], folder, is_scratch=data_dir is None, proxied=proxied)
         try:
             return node.launch_on_free_port(port, timeout_seconds)
         except BaseException:
@@ -94,6 +107,13 @@ class Broker:
         """End Kafka, in about 0.3 s; a second call does nothing."""
         _end(self._supervisor)
         self._node.clear()
+
+    def kill(self) -> None:
+        """End Kafka by SIGKILL; its data folder stays, also a temporary one."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        self._supervisor.wait(STOP_SECONDS)
+        _end(self._supervisor)
 
     def __enter__(self) -> Self:
         return self
@@ -119,14 +139,17 @@ def broker_for(
         yield broker.address
 
 
-def server_properties(data: Path, port: int, controller_port: int) -> str:
+def server_properties(data: Path, port: int, controller_port: int, proxied: Proxied | None = None) -> str:
     """Kafka's configuration: one node, broker and controller, small, quick to start and to time out."""
+    behind, told = (f",PROXIED://127.0.0.1:{each}" if proxied else "" for each in proxied or ("", ""))
     settings = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
-        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{behind}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}{told}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT",
+        "inter.broker.listener.name": "PLAINTEXT",
         "controller.listener.names": "CONTROLLER",
         "log.dirs": data,
         "num.partitions": 1,
@@ -246,9 +269,12 @@ def _cluster_id(response: bytes) -> str | None:
 class _Node:
     """A Kafka node on a folder, before it has ports."""
 
-    def __init__(self, java: list[str], folder: Path, *, is_scratch: bool) -> None:
+    def __init__(
+        self, java: list[str], folder: Path, *, is_scratch: bool, proxied: Proxied | None = None
+    ) -> None:
         self.java = java
         self.folder = folder
+        self.proxied = proxied
         self.is_scratch = is_scratch
         self.data = folder / "data"
         self.log = folder / "kafka.log"
@@ -268,7 +294,7 @@ class _Node:
 
     def launch(self, port: int, controller_port: int, timeout_seconds: float) -> Broker:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.properties.write_text(server_properties(self.data, port, controller_port))
+        self.properties.write_text(server_properties(self.data, port, controller_port, self.proxied))
         cluster_id = self._format()
         logged = self.log.stat().st_size if self.log.exists() else 0
         supervisor = self._spawn()

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,8 @@ from stream.environment import env_name
 
 LOG_LINES: Final = 15
 """Shown of a worker that ended by itself."""
+WORKER: Final = (sys.executable, "-m", "agents.commands", "worker")
+"""What a child runs."""
 STOP_SECONDS: Final = 10.0
 """How long the supervisor may take; it gives the worker 5 s to finish its cycle and leave the group."""
 
@@ -44,16 +47,18 @@ class ChildWorker:
         settings: what was set in them becomes the worker's environment.
         folder: for its log; removed when the worker is stopped.
         name: of its log.
+        command: to run in place of a worker.
     """
 
-    def __init__(self, settings: Settings, folder: Path, *, name: str = "worker") -> None:
-        self._log = folder / f"{name}.log"
+    def __init__(
+        self, settings: Settings, folder: Path, *, name: str = "worker", command: Sequence[str] = WORKER
+    ) -> None:
+        self.log_file: Final = folder / f"{name}.log"
         script = str(Path(__file__).with_name("supervisor.py"))
-        worker = [sys.executable, "-m", "agents.commands", "worker"]
-        with self._log.open("wb") as log:
+        with self.log_file.open("wb") as log:
             # A session of its own: Ctrl-C in the terminal reaches us, and we decide when the worker ends.
             self._supervisor = subprocess.Popen(
-                [sys.executable, "-I", "-S", script, str(folder), *worker],
+                [sys.executable, "-I", "-S", script, str(folder), *command],
                 env={**os.environ, **environment(settings)},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -83,14 +88,34 @@ class ChildWorker:
         if code is not None:
             raise ChildEnded(code, "\n".join(self.log().splitlines()[-LOG_LINES:]) or "(nothing)")
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send the worker itself a signal; nothing happens if it has ended."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def wait(self, timeout_seconds: float) -> int:
+        """Wait for the worker to end by itself or by a signal; its folder stays.
+
+        Returns:
+            Its exit code; 256 less the signal's number where one ended it.
+
+        Raises:
+            subprocess.TimeoutExpired: it still runs.
+        """
+        return self._supervisor.wait(timeout_seconds)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the worker runs no more."""
+        return self._supervisor.poll() is not None
+
     def log(self) -> str:
         """What the worker has printed."""
-        return self._log.read_text(errors="replace") if self._log.exists() else ""
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
     def kill(self) -> None:
         """End the worker by SIGKILL: it has no chance to finish anything. Its folder stays."""
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+        self.signal(signal.SIGKILL)
         self._supervisor.wait(STOP_SECONDS)
         self.let_go()
 

@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from stream.environment import PREFIX, ConfigError, env_name, problems, service_links, unknown_names
+from stream.faults import parse_fault_point
 from stream.misfits import misfits
 
 __all__ = ["ConfigError", "SettingRow", "Settings", "load_settings", "settings_table"]
@@ -53,6 +54,12 @@ def _retention(seconds: int) -> int:
         return seconds
     message = "must be above 0, or -1 for ever"
     raise ValueError(message)
+
+
+def _fault_point(text: str | None) -> str | None:
+    if text is not None:
+        parse_fault_point(text)
+    return text
 
 
 CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -239,6 +246,12 @@ class Settings(BaseSettings):
         5.0, "s", "Time between two looks at how far the input topics reach.", gt=0
     )
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", "", "Least severe line to log.")
+    fault_point: Annotated[str | None, AfterValidator(_fault_point)] = setting(
+        None,
+        "point@n",
+        "For tests and drills alone: SIGKILL of this worker the nth time it gets to that point; SIGSTOP with "
+        ":stop behind it.",
+    )
 
     @classmethod
     def settings_customise_sources(

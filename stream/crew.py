@@ -5,7 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self
 
-from stream.child import ChildWorker
+from stream.child import WORKER, ChildWorker
 from stream.config import Settings
 
 PAGES: Final = "pages at "
@@ -19,22 +19,35 @@ class Member:
         name: of its log.
         settings: of the worker.
         folder: for its logs.
+        command: to run in place of a worker.
     """
 
-    def __init__(self, name: str, settings: Settings, folder: Path) -> None:
+    def __init__(
+        self, name: str, settings: Settings, folder: Path, *, command: Sequence[str] = WORKER
+    ) -> None:
         self.name = name
         self.restarts = 0
-        self._settings = settings
+        self.settings: Final = settings
         self._folder = folder
+        self._command = command
         self._address: str | None = None
-        self.child = self._started()
+        self.child = self._started(settings)
 
     def restart(self) -> None:
         """Kill the worker, as `kill -9` does, and start the next."""
         self.child.kill()
+        self.start()
+
+    def start(self, **changes: object) -> None:
+        """Start the next worker, once the former has ended.
+
+        Args:
+            changes: settings that are other for this one alone.
+        """
+        self.child.let_go()
         self.restarts += 1
         self._address = None
-        self.child = self._started()
+        self.child = self._started(self.settings.model_copy(update=changes))
 
     @property
     def address(self) -> str | None:
@@ -44,8 +57,9 @@ class Member:
             self._address = rest.split()[0] if rest.strip() else None
         return self._address
 
-    def _started(self) -> ChildWorker:
-        return ChildWorker(self._settings, self._folder, name=f"{self.name}.{self.restarts}")
+    def _started(self, settings: Settings) -> ChildWorker:
+        name = f"{self.name}.{self.restarts}"
+        return ChildWorker(settings, self._folder, name=name, command=self._command)
 
 
 class Crew:

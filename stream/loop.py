@@ -25,6 +25,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from aiokafka.errors import KafkaError
 
 from state.errors import Refused
+from stream import faults
 from stream.config import Settings
 from stream.measures import Cycle, measure
 from stream.metrics import ENDED, REBALANCES, RESTORE_SECONDS, RESTORED, Metrics
@@ -239,6 +240,7 @@ class Loop:
         """Restore what was assigned and is not open yet."""
         missing = self._assigned - self._partitions.opened
         if missing:
+            faults.reached("assigned")
             started = clock()
             count = await self._partitions.open(missing)
             self._metrics.add(RESTORED, count)
@@ -314,6 +316,7 @@ class Loop:
         last = await self._publisher.publish(
             stepped.outputs(topics), stepped.changelogs(topics), stepped.offsets, membership
         )
+        faults.reached("apply")
         committed, committed_at = clock(), self._metrics.now()
         for (partition, result), offset in zip(results.items(), last, strict=True):
             self._partitions.store(partition).apply(result.changelog, result.markers, offset + 1)

@@ -1,6 +1,6 @@
 """Reads topics from beginning to end, as they are now."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -12,7 +12,11 @@ _POLL_MS = 200
 async def read_topic(
     bootstrap_servers: str, topic: str, *, partitions: Collection[int] | None = None
 ) -> AsyncIterator[ConsumerRecord[bytes | None, bytes | None]]:
-    """Yield every committed record that is in the topic now, each partition's in offset order.
+    """Yield every record that is in the topic now and is or gets committed, each partition's in offset order.
+
+    Transactions that are open now are waited for, at the longest until their timeout: the markers of a commit
+    are written partition by partition after the writer was told of it, and reading up to the last stable
+    offset would find one part of a transaction and miss the other.
 
     Args:
         bootstrap_servers: of the broker.
@@ -29,7 +33,7 @@ async def read_topic(
         await consumer._client._wait_on_metadata(topic)
         numbers = consumer.partitions_for_topic(topic) if partitions is None else partitions
         tps = [TopicPartition(topic, partition) for partition in sorted(numbers or ())]
-        ends = await consumer.end_offsets(tps)
+        ends = await _high_watermarks(bootstrap_servers, tps)
         waiting = set(tps)
         consumer.assign(tps)
         await consumer.seek_to_beginning(*tps)
@@ -39,3 +43,15 @@ async def read_topic(
                     yield record
             # Positions also pass control records, which are never delivered.
             waiting = {tp for tp in waiting if await consumer.position(tp) < ends[tp]}
+
+
+async def _high_watermarks(
+    bootstrap_servers: str, tps: Collection[TopicPartition]
+) -> Mapping[TopicPartition, int]:
+    """Offset after the last record of each partition, open transactions included.
+
+    A consumer that reads committed records is told the last stable offset instead.
+    """
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False) as consumer:
+        ends: Mapping[TopicPartition, int] = await consumer.end_offsets(tps)
+        return ends

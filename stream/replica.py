@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from state.errors import InvalidItem, UnreadableState
 from state.models import Models
 from state.retrieval.config import ModelConfig
+from stream import faults
 from stream.codecs import decode_delta, decode_item
 
 log = logging.getLogger(__name__)
@@ -226,6 +227,7 @@ def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
             np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's stub takes allow_pickle for a name
             file.flush()
             os.fsync(file.fileno())
+        faults.reached("snapshot")
         beside.replace(path)
     except BaseException:
         # A full disk needs the room that a half-written file takes.

@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch, WriteOptions
 
 from state.errors import DamagedCopy, DiskFault, FreshslateError
+from stream import faults
 from stream.batches import Fetched, fetched
 from stream.codecs import Marker, decode_marker
 
@@ -321,6 +322,7 @@ class Changelog:
             for run in await fetched(self._committed, _POLL_MS / 1000):
                 if run.tp in behind:
                     count += await _finished(behind[run.tp], run)
+                    faults.reached("restore")
                 run.release()
             for tp in [tp for tp in behind if await self._committed.position(tp) >= ends[tp.partition]]:
                 del behind[tp]

@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from state.errors import Refused
+from stream import faults
 from stream.protocol import RETRY_SECONDS, Requests
 from stream.topics import BATCH_BYTES
 from stream.transport import Membership
@@ -114,6 +115,7 @@ class Publisher:
         started = time.perf_counter()
         packed = self._packed(changelogs, max_batches=1)
         await self._write(self._packed(outputs))
+        faults.reached("offsets")
         last_offsets = await self._write(packed)
         self.took = {"write": time.perf_counter() - started}
         return last_offsets
@@ -221,6 +223,7 @@ class TransactionalPublisher(Publisher):
         finally:
             added.cancel()
         last_offsets = (await self._write(packed))[: len(changelogs)]
+        faults.reached("offsets")
         acknowledged = time.perf_counter()
         await requests.commit_offsets(self._group_id, offsets, membership)
         sent = time.perf_counter()

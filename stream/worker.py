@@ -27,8 +27,10 @@ from state.retrieval.config import ModelConfig
 from state.seeds import seed_of
 from state.session import SessionRules
 from state.step import StepRules
+from stream import faults
 from stream.app import AppInput
 from stream.config import DAY, Settings
+from stream.faults import parse_fault_point
 from stream.loop import Loop
 from stream.metrics import CYCLE_SECONDS, EVENTS, LOOP_DELAY, STAGE_SECONDS, Metrics
 from stream.misfits import advice
@@ -70,6 +72,7 @@ class Worker:
         """
         self._settings = settings
         self.source = source
+        faults.arm(parse_fault_point(settings.fault_point) if settings.fault_point else None)
         self._lock = own_folder(settings)
         folder = Path(self._lock.lock_file).parent
         self._transactional_id = f"{settings.app_id}-{uuid.uuid4().hex}"

@@ -17,6 +17,7 @@ NOBODY = "127.0.0.1:1"
 """An address where no broker answers."""
 NAMES = [
     ["demo"],
+    ["drill"],
     ["kafka"],
     ["worker"],
     ["topics", "create"],
@@ -158,3 +159,10 @@ def test_ctrl_c_is_exit_code_130(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(commands, "load_settings", interrupted)
     assert run(monkeypatch, "settings") == 130
+
+
+def test_a_wrong_fault_name_is_one_line_and_nothing_is_started(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "drill", "--faults", "kill,sharks") == 1
+    assert "there is no fault sharks; there are kill, kill_all" in capsys.readouterr().err

@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import DefaultPartitioner
 
 from stream.audit import Report, audit
+from stream.child import WORKER
 from stream.codecs import decode_delta
 from stream.config import Settings
 from stream.reading import read_topic
@@ -42,8 +42,8 @@ class Shop:
         self.folder = folder
         self.workers: list[subprocess.Popen[bytes]] = []
 
-    def start(self, **environment: str) -> subprocess.Popen[bytes]:
-        """Start a worker process."""
+    def start(self, *, command: Sequence[str] | None = None, **environment: str) -> subprocess.Popen[bytes]:
+        """Start a worker process, or what another command runs in its place."""
         log = self.folder / f"worker-{len(self.workers)}.log"
         variables = {
             f"FRESHSLATE_{name.upper()}": ",".join(value) if isinstance(value, tuple) else str(value)
@@ -51,7 +51,7 @@ class Shop:
         }
         with log.open("wb") as file:
             worker = subprocess.Popen(
-                [sys.executable, "-m", "agents.commands", "worker"],
+                command or WORKER,
                 cwd=ROOT,
                 env={**os.environ, **variables, **environment},
                 stdout=file,

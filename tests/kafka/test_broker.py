@@ -1,3 +1,4 @@
+import asyncio
 import os
 import signal
 import subprocess
@@ -10,7 +11,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from stream.broker import Broker, BrokerError, PortTakenError, cluster_id_at
+from stream.broker import Broker, BrokerError, PortTakenError, Proxied, cluster_id_at, free_ports
+from stream.proxy import Proxy
 
 ROOT = Path(__file__).parents[2]
 A_BROKER_UNTIL_KILLED = """
@@ -120,3 +122,27 @@ def test_a_killed_parent_leaves_neither_java_nor_its_temporary_folder() -> None:
         parent.kill()
     assert wait_until(lambda: not runs(int(pid)))
     assert wait_until(lambda: not Path(folder).exists())
+
+
+async def test_a_killed_broker_comes_back_on_its_ports_also_to_those_behind_a_proxy(tmp_path: Path) -> None:
+    listens, advertised = free_ports(2)
+    proxied = Proxied(listens, advertised)
+    first = Broker.start(tmp_path, proxied=proxied)
+    try:
+        async with Proxy(advertised, listens) as proxy:
+            address = f"127.0.0.1:{advertised}"
+            await create(first.address, "events")
+            await write(address, "events", b"before")
+            await asyncio.to_thread(first.kill)
+            assert not runs(first.pid)
+            assert cluster_id_at(first.address) is None
+            second = await asyncio.to_thread(Broker.start, tmp_path, first.port, proxied=proxied)
+            try:
+                assert second.address == first.address
+                passed = proxy.connections
+                assert await read_one(address, "events") == b"before"
+                assert proxy.connections > passed
+            finally:
+                second.stop()
+    finally:
+        first.stop()

@@ -37,3 +37,23 @@ async def test_all_committed_records_come_once_and_aborted_ones_never(
 async def test_an_empty_topic_ends_at_once(broker: str, prefix: str, tmp_path: Path) -> None:
     async with shop(broker, prefix, tmp_path) as it:
         assert [record async for record in read_topic(broker, it.settings.rewards_topic)] == []
+
+
+async def test_a_transaction_that_is_open_at_the_start_is_read_once_it_is_committed(
+    broker: str, prefix: str, tmp_path: Path
+) -> None:
+    async with shop(broker, prefix, tmp_path) as it:
+        topic = it.settings.slates_topic
+        async with AIOKafkaProducer(bootstrap_servers=broker, transactional_id=prefix) as producer:
+            await producer.begin_transaction()
+            await producer.send_and_wait(topic, b"late", key=b"u", partition=0)
+            reading = asyncio.create_task(collect(broker, topic))
+            # Committed only when the reader has been told where the topic ends, and waits.
+            await asyncio.sleep(1)
+            assert not reading.done()
+            await producer.commit_transaction()
+        assert await asyncio.wait_for(reading, 30) == [b"late"]
+
+
+async def collect(broker: str, topic: str) -> list[bytes | None]:
+    return [record.value async for record in read_topic(broker, topic)]

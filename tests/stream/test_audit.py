@@ -1,16 +1,20 @@
 """The audit finds nothing wrong with an honest log, and every way of tampering with one."""
 
 from collections import Counter
+from typing import Literal
 
+import msgspec
 import pytest
 
 from state.models import Models
-from stream.audit import Report, _check, _Partition
-from stream.codecs import decode_delta, decode_slate
+from stream.audit import Report, _check, _Cycle, _Partition
+from stream.codecs import decode_delta, decode_slate, encode_slate
 from stream.work import Engine, work
 from tests.stream.records import DictStore, engine, records, shop_events
 
 CYCLE = 17
+COMMIT_MS = 20
+"""From a cycle's last record to its commit."""
 
 
 def taught() -> Engine:
@@ -22,6 +26,7 @@ def taught() -> Engine:
 
 
 ENGINE = taught()
+Guarantee = Literal["exactly_once", "at_least_once"]
 
 
 def processed() -> _Partition:
@@ -32,16 +37,17 @@ def processed() -> _Partition:
     for start in range(0, len(log), CYCLE):
         result = work(0, {"events": log[start : start + CYCLE]}, store, ENGINE)
         store.update(row for row in result.changelog if not row[0].startswith(b"\0"))
-        partition.slates += [decode_slate(value) for _, value, _ in result.slates]
+        partition.slates += [value for _, value, _ in result.slates]
         partition.rewards.update(value for _, value, _ in result.rewards)
-        partition.deltas += [decode_delta(value) for _, value, _ in result.deltas]
+        committed_at = log[start : start + CYCLE][-1].timestamp + COMMIT_MS
+        partition.cycles += [_Cycle(decode_delta(value), committed_at) for _, value, _ in result.deltas]
         partition.dead_letters.update((key, value) for key, value, _ in result.dead_letters)
     partition.profiles = dict(store)
     return partition
 
 
-def checked(partition: _Partition) -> Report:
-    report = Report()
+def checked(partition: _Partition, guarantee: Guarantee = "exactly_once") -> Report:
+    report = Report(processing_guarantee=guarantee)
     _check(0, partition, ENGINE, report)
     return report
 
@@ -65,15 +71,15 @@ def repeat_a_slate(it: _Partition) -> None:
 
 
 def lose_a_cycle(it: _Partition) -> None:
-    del it.deltas[2]
+    del it.cycles[2]
 
 
 def repeat_a_cycle(it: _Partition) -> None:
-    it.deltas.insert(3, it.deltas[2])
+    it.cycles.insert(3, it.cycles[2])
 
 
 def lose_the_last_cycle(it: _Partition) -> None:
-    it.deltas.pop()
+    it.cycles.pop()
 
 
 def spoil_a_profile(it: _Partition) -> None:
@@ -118,3 +124,51 @@ def test_tampering_is_found(tamper, said_of: str) -> None:
     report = checked(partition)
     assert not report.is_clean
     assert getattr(report, said_of) > 0
+
+
+def repeat_a_dead_letter(it: _Partition) -> None:
+    it.dead_letters.update([next(iter(it.dead_letters))])
+
+
+@pytest.mark.parametrize("repeat", [repeat_a_slate, repeat_a_reward, repeat_a_cycle, repeat_a_dead_letter])
+def test_at_least_once_may_repeat_what_exactly_once_may_not(repeat) -> None:
+    partition = processed()
+    repeat(partition)
+    assert not checked(partition).is_clean
+    assert checked(partition, "at_least_once").is_clean
+
+
+def test_a_slate_repeated_with_other_bytes_is_wrong_under_every_guarantee() -> None:
+    partition = processed()
+    repeat_a_slate(partition)
+    report = checked(partition, "at_least_once")
+    assert (report.repeated_identical, report.repeated_different) == (1, 0)
+    other = msgspec.structs.replace(decode_slate(partition.slates[3]), items=())
+    partition.slates.append(encode_slate(other))
+    report = checked(partition, "at_least_once")
+    assert (report.repeated_identical, report.repeated_different) == (1, 1)
+    assert not report.is_clean
+
+
+@pytest.mark.parametrize(
+    "lose", [lose_a_slate, lose_a_cycle, lose_a_profile, spoil_a_profile, lose_a_reward, lose_a_dead_letter]
+)
+def test_at_least_once_loses_as_little_as_exactly_once(lose) -> None:
+    partition = processed()
+    lose(partition)
+    assert not checked(partition, "at_least_once").is_clean
+
+
+def test_the_longest_gap_counts_only_while_records_wait() -> None:
+    partition = processed()
+    cycles, log = partition.cycles, partition.inputs["events"]
+    waited = cycles[0].time - log[0].timestamp
+    assert checked(partition).longest_gap_seconds >= waited / 1000
+    quiet = 3_600_000
+    for record in log[3 * CYCLE :]:
+        record.timestamp += quiet
+    partition.cycles = [*cycles[:3], *(cycle._replace(time=cycle.time + quiet) for cycle in cycles[3:])]
+    assert checked(partition).longest_gap_seconds < quiet / 1000
+    came = max(log[(len(cycles) - 1) * CYCLE].timestamp, partition.cycles[-2].time)
+    partition.cycles[-1] = partition.cycles[-1]._replace(time=came + 2 * quiet)
+    assert checked(partition).longest_gap_seconds == 2 * quiet / 1000

@@ -12,6 +12,7 @@ from stream.broker import (
     Broker,
     BrokerError,
     PortTakenError,
+    Proxied,
     broker_for,
     cluster_id_at,
     free_ports,
@@ -29,6 +30,16 @@ def test_the_properties_name_both_listeners_and_the_data_folder() -> None:
     assert settings["advertised.listeners"] == "PLAINTEXT://127.0.0.1:9092"
     assert settings["controller.quorum.voters"] == "1@127.0.0.1:9093"
     assert settings["log.dirs"] == "data"
+
+
+def test_a_broker_behind_a_proxy_tells_its_clients_the_proxys_port() -> None:
+    settings = parsed(broker.server_properties(Path("data"), 9092, 9093, Proxied(9094, 9095)))
+    assert settings["listeners"].split(",")[2] == "PROXIED://127.0.0.1:9094"
+    assert settings["advertised.listeners"].split(",") == [
+        "PLAINTEXT://127.0.0.1:9092",
+        "PROXIED://127.0.0.1:9095",
+    ]
+    assert settings["inter.broker.listener.name"] == "PLAINTEXT"
 
 
 def test_topics_are_never_made_by_a_typo_and_large_records_fit() -> None:

@@ -1,0 +1,220 @@
+"""Proves that the shared models of workers are a fold of `deltas` and `items`, up to the offsets they name.
+
+A worker's models are taken from its snapshot file. Partitions reach every worker in another order, and
+that order decides dense ids, sequence numbers, which of equally popular items are in the pool, and the last
+bits of sums. So this is compared, by item id and session key:
+
+- exactly: the items, the catalogue, which items may be recommended, the sessions, each session's items in
+  order and latest time, how many sessions hold an item, and between which items there are rules;
+- within `TOLERANCE`, all counted from one origin of time: popularity, weights of sessions and of rules.
+
+Where a bound is reached, the order decides what is forgotten: with more than `FRESHSLATE_MAX_SESSIONS`
+sessions neither sessions nor rules are compared, and the rules of an item with a full row are left out.
+Rewards are folded by no model.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import numpy as np
+from aiokafka import TopicPartition
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from state.errors import InvalidItem
+from state.interner import unpack_strings
+from state.models import Models
+from state.retrieval.weights import model_weights
+from stream.codecs import decode_delta, decode_item
+from stream.config import Settings
+from stream.reading import read_topic
+from stream.replica import Replica
+from stream.work import Record
+from stream.worker import model_config
+
+TOLERANCE: Final = 1e-3
+"""Relative: a weight is a sum of up to millions of float32, in another order."""
+FOLDED_AT_ONCE: Final = 1000
+"""Deltas."""
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class ModelReport(Struct, kw_only=True):
+    """What a comparison of models found."""
+
+    models_compared: int = 0
+    models_different: int = 0
+    sessions_compared: int = 0
+    """Of all models together."""
+    rules_compared: int = 0
+    differences: list[str] = msgspec.field(default_factory=list)
+    """A line each: the model, and what of it differs."""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether all are equal."""
+        return not self.models_different
+
+
+class Content(NamedTuple):
+    """What models hold, whatever the order in which partitions reached them."""
+
+    items: frozenset[str]
+    catalogue: bytes
+    recommendable: frozenset[str]
+    popularity: dict[str, float]
+    sessions: dict[int, tuple[tuple[str, ...], int]]
+    """By key: items, oldest first, and latest time. Empty where some were forgotten."""
+    session_weights: dict[int, float]
+    sessions_of: dict[str, int]
+    rules: dict[tuple[str, str], float]
+    """Of items whose row is not full."""
+
+
+async def audit_models(settings: Settings, snapshots: Mapping[str, Path]) -> ModelReport:
+    """Fold the topics again for each snapshot, up to its offsets, and compare.
+
+    Args:
+        settings: of the workers.
+        snapshots: by the worker's name; a file that is not there was never written, and is left out.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker does not answer.
+    """
+    topics = (settings.deltas_topic, settings.items_topic)
+    log = [record for topic in topics async for record in read_topic(settings.broker, topic)]
+    report = ModelReport()
+    for name, path in snapshots.items():
+        if not path.exists():
+            continue
+        replica = Replica(
+            settings.broker,
+            deltas_topic=settings.deltas_topic,
+            items_topic=settings.items_topic,
+            config=model_config(settings),
+            snapshot=path,
+            snapshot_seconds=0.0,
+        )
+        folded = fold(log, replica.offsets, settings)
+        found, expected = content(replica.models), content(folded)
+        report.models_compared += 1
+        report.sessions_compared += len(expected.sessions)
+        report.rules_compared += len(expected.rules)
+        if differing := differences(found, expected):
+            report.models_different += 1
+            report.differences += [f"{name}: {line}" for line in differing]
+    return report
+
+
+def fold(log: Sequence[Record], offsets: Mapping[TopicPartition, int], settings: Settings) -> Models:
+    """Models that have learned all records below the offsets, partition by partition."""
+    models = Models(model_config(settings))
+    below = [r for r in log if r.offset < offsets.get(TopicPartition(r.topic, r.partition), 0)]
+    deltas = [decode_delta(r.value or b"") for r in below if r.topic == settings.deltas_topic]
+    for start in range(0, len(deltas), FOLDED_AT_ONCE):
+        models.learn(deltas[start : start + FOLDED_AT_ONCE])
+    for record in (r for r in below if r.topic == settings.items_topic):
+        _fold_item(models, record)
+    return models
+
+
+def _fold_item(models: Models, record: Record) -> None:
+    if record.value is None:
+        models.withdraw_item((record.key or b"").decode(errors="replace"))
+        return
+    try:
+        item = decode_item(record.key, record.value)
+    except InvalidItem:
+        return  # the worker leaves it out as well
+    models.upsert_item(item.item_id, item)
+
+
+def content(models: Models) -> Content:
+    """What the models hold, by item id and session key, with weights that count from one origin of time."""
+    arrays = models.snapshot()
+    names = unpack_strings(arrays["item_ids"], arrays["item_ends"])
+    weights = model_weights(models.config)
+    keys = arrays["session_keys"].tolist()
+    is_whole = int(arrays["sessions.counters"][0]) == len(keys)
+    # The nth session is in the nth slot as long as none was forgotten.
+    slots = range(len(keys) if is_whole else 0)
+    sizes, rows = arrays["sessions.size"], arrays["sessions.rows"]
+    session_factor = _factor(arrays, weights.sessions.decay)
+    return Content(
+        items=frozenset(names),
+        catalogue=_catalogue(models),
+        recommendable=frozenset(
+            name for name, may in zip(names, arrays["popularity.recommendable"], strict=True) if may
+        ),
+        popularity=_by_name(names, arrays["popularity.score"] * _factor(arrays, weights.popularity.decay)),
+        sessions={
+            key: (tuple(names[i] for i in rows[slot, : sizes[slot]]), int(arrays["sessions.time"][slot]))
+            for key, slot in zip(keys, slots, strict=False)
+        },
+        session_weights={
+            key: float(arrays["sessions.weight"][slot]) * session_factor
+            for key, slot in zip(keys, slots, strict=False)
+        },
+        sessions_of=dict(zip(names, arrays["sessions.sessions_of"].tolist(), strict=True))
+        if is_whole
+        else {},
+        rules=dict(_rules(arrays, names, models)) if is_whole else {},
+    )
+
+
+def differences(found: Content, expected: Content) -> list[str]:
+    """What differs, a line each; empty where the contents are equal."""
+    lines = []
+    for name, ours, theirs in zip(Content._fields, found, expected, strict=True):
+        is_same = _close(ours, theirs) if name in _WEIGHTS else ours == theirs
+        if not is_same:
+            lines.append(f"{name} differ: {_sizes(ours, theirs)}")
+    return lines
+
+
+_WEIGHTS: Final = frozenset({"popularity", "session_weights", "rules"})
+_ORIGIN: Final = 1_700_000_000_000
+"""Epoch milliseconds that all weights are counted from, here."""
+
+
+def _factor(arrays: Arrays, decay: float) -> float:
+    """Brings weights that count from the models' own origin of time to the common one, if there is any."""
+    clock = arrays["clock"]
+    return float(np.exp((clock[0] - _ORIGIN) / decay)) if clock.size else 1.0
+
+
+def _by_name(names: Sequence[str], values: NDArray[Any]) -> dict[str, Any]:
+    return dict(zip(names, values.tolist(), strict=True))
+
+
+def _catalogue(models: Models) -> bytes:
+    rows = [models.catalogue[item_id] for item_id in sorted(models.catalogue)]
+    return msgspec.msgpack.encode(rows)
+
+
+def _rules(arrays: Arrays, names: Sequence[str], models: Models) -> Iterator[tuple[tuple[str, str], float]]:
+    factor = _factor(arrays, model_weights(models.config).rules.decay)
+    targets, weights = arrays["rules.target"], arrays["rules.weight"]
+    for item, name in enumerate(names):
+        start, kept = int(arrays["rules.offset"][item]), int(arrays["rules.kept"][item])
+        if kept < models.config.rule_targets:
+            for entry in range(start, start + kept):
+                yield (name, names[targets[entry]]), float(weights[entry]) * factor
+
+
+def _close(ours: Any, theirs: Any) -> bool:
+    if ours.keys() != theirs.keys():
+        return False
+    first = np.fromiter(ours.values(), np.float64)
+    second = np.fromiter((theirs[key] for key in ours), np.float64)
+    return bool(np.allclose(first, second, rtol=TOLERANCE, atol=0.0))
+
+
+def _sizes(ours: Any, theirs: Any) -> str:
+    if isinstance(ours, dict):
+        other = sum(ours.get(key) != value for key, value in theirs.items())
+        return f"{len(ours)} in the worker, {len(theirs)} in the fold, {other} of these missing or other"
+    return f"{len(ours)} in the worker, {len(theirs)} in the fold"
