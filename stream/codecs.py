@@ -16,6 +16,7 @@ from state.parse import event_fields, parse_event
 from state.parse_item import ITEM_RULES, parse_item
 from state.profile import PROFILE_VERSION, Profile
 from state.slate import SCHEMA_VERSION, Delta, Reward, Slate
+from state.slates import WireSlate
 from stream.times import parse_iso
 
 Answer = TypeVar("Answer", Slate, Reward, Delta)
@@ -86,7 +87,7 @@ def encode_item(item: CatalogueItem) -> bytes:
     return _JSON.encode(item)
 
 
-def encode_slate(slate: Slate) -> bytes:
+def encode_slate(slate: Slate | WireSlate) -> bytes:
     """Turn a slate into a value for the topic `slates`."""
     return _JSON.encode(slate)
 

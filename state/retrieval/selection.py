@@ -64,6 +64,8 @@ def _kth_largest(bits: Ints, count: int, k: int, low: int, high: int, buckets: I
         while buckets[bucket] < wanted:
             wanted -= buckets[bucket]
             bucket -= 1
+        if buckets[bucket] == wanted:  # all of it is in the top k
+            return int(first + (bucket << shift)) - 1, 0
         if shift == 0:
             return int(first + bucket), int(wanted)
         last = min(last, first + ((bucket + 1) << shift) - 1)
