@@ -23,12 +23,21 @@ from benchmarks.inputs import Input, deltas_of
 from state.event import Event
 from state.models import Models
 from state.policy.shares import Shares
-from state.recommend import Recommender, RecommendRules
+from state.recommend import Recommender
+from state.slates import Slates
 from stream.codecs import decode_delta, encode_event
 from stream.config import Settings
 from stream.store import Memory, PartitionStore
 from stream.work import Engine, Result, work
-from stream.worker import event_rules, model_config, shares, step_rules, warm
+from stream.worker import (
+    calm_collector,
+    event_rules,
+    model_config,
+    recommend_rules,
+    shares,
+    step_rules,
+    warm,
+)
 
 TOPIC: Final = "events"
 RUN: Final = 125
@@ -39,11 +48,12 @@ STAGES: Final[Mapping[str, Sequence[tuple[Any, str]]]] = {
     "read profile (RocksDB)": ((PartitionStore, "get"),),
     "decode profile": ((stream.work, "decode_profile"),),
     "fold session": ((state.step, "fold_event"),),
-    "attribute reward": ((state.step, "attribute"),),
-    "retrieve": ((state.recommend, "retrieve"),),
+    "attribute reward": ((state.step, "answered"),),
+    "retrieve": ((state.recommend, "retrieve_all"),),
     "choose": (),
+    "render items": ((state.recommend, "render"),),
     "build slate": ((Recommender, "__call__"),),
-    "open slate": ((state.step, "open_slate"),),
+    "open slate": ((Slates, "opened"), (state.step, "with_slate")),
     "encode slate": ((stream.work, "encode_slate"),),
     "encode profile": ((stream.work, "encode_profile"),),
     "encode reward, delta": ((stream.work, "encode_reward"), (stream.work, "encode_delta")),
@@ -97,7 +107,7 @@ class Stopwatch:
         """Time every stage while the context lasts."""
         with ExitStack() as stack:
             targets = [(stage, owner, name) for stage, places in STAGES.items() for owner, name in places]
-            targets += [("choose", kind, "choose") for kind in set(map(type, shares.policies))]
+            targets += [("choose", kind, "choose_all") for kind in set(map(type, shares.policies))]
             for stage, owner, name in targets:
                 stack.enter_context(patch.object(owner, name, self.timed(stage, getattr(owner, name))))
             yield
@@ -111,6 +121,7 @@ def measure(given: Input) -> Stages:
         bench = Bench(settings, Path(folder))
         bench.models.learn(deltas_of(given.history))
         bench.run(records(given.warm_up, 0))
+        calm_collector()
         first, second = given.rounds[0], given.rounds[min(1, len(given.rounds) - 1)]
         start = len(given.warm_up)
         started = time.perf_counter()
@@ -145,11 +156,7 @@ class Bench:
             decide=Recommender(
                 self.models,
                 self.shares,
-                RecommendRules(
-                    slots=settings.slate_size,
-                    candidates=settings.candidates,
-                    exclude_bought_ms=settings.exclude_bought_seconds * 1000,
-                ),
+                recommend_rules(settings),
             ),
             events=event_rules(settings),
             step=step_rules(settings),

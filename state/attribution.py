@@ -7,7 +7,6 @@ events: call `attribute` on the profile as it was before the event, `open_slate`
 
 from collections.abc import Mapping
 from functools import cached_property
-from struct import pack
 from types import MappingProxyType
 from typing import Final
 
@@ -15,8 +14,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from state.event import TYPE_CODES, Event, EventItem
-from state.profile import MAX_OPEN_SLATES, OpenSlate, Profile, item_hashes
+from state.profile import MAX_OPEN_SLATES, OpenSlate, Profile, item_hash
 from state.slate import Reward, Slate
+from state.slates import Slates
 
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS
@@ -83,20 +83,26 @@ def attribute(profile: Profile, event: Event, rules: RewardRules) -> tuple[Rewar
     `profile` is the user's own, before the event is folded. A duplicate event would prove its rewards again:
     the caller drops those.
     """
+    return answered(profile.open_slates, event, rules)
+
+
+def answered(waiting: tuple[OpenSlate, ...], event: Event, rules: RewardRules) -> tuple[Reward, ...]:
+    """`attribute` by the user's open slates alone."""
     rule = rules.by_type.get(event.type)
-    if rule is None or not profile.open_slates:
+    if rule is None or not waiting:
         return ()
-    slates = _eligible(profile.open_slates, event, rule, rules.skew_ms)
+    slates = _eligible(waiting, event, rule, rules.skew_ms)
     if not slates:
         return ()
     rewards = []
-    answered = set()
+    seen = set()
     for index, item in enumerate(event.items):
-        if item.item_id in answered:
+        if item.item_id in seen:
             continue
-        answered.add(item.item_id)
+        seen.add(item.item_id)
+        digest = item_hash(item.item_id)
         for slate in slates:
-            position = slate.position_of(item.item_id)
+            position = slate.position_of_hash(digest)
             if position is not None:
                 rewards.append(_reward(slate, position, event, index, rule))
                 break
@@ -106,26 +112,30 @@ def attribute(profile: Profile, event: Event, rules: RewardRules) -> tuple[Rewar
 def open_slate(profile: Profile, slate: Slate, rules: RewardRules) -> Profile:
     """The profile with this slate awaiting feedback, after the event that asked for it was folded.
 
-    Slates that no feedback can answer any more at the time of this one are dropped, and the oldest beyond
-    `MAX_OPEN_SLATES`. A slate without items awaits nothing.
+    A slate without items awaits nothing.
     """
-    if not slate.items:
+    opened = Slates.of([slate]).opened(0)
+    if opened is None:
         return profile
-    opened = OpenSlate(
-        slate_id=slate.slate_id,
-        time=slate.time,
-        scenario=slate.scenario,
-        policy=slate.policy,
-        policy_version=slate.policy_version,
-        items=item_hashes([item.item_id for item in slate.items]),
-        propensities=pack(f"<{len(slate.items)}f", *[item.propensity for item in slate.items]),
-    )
-    oldest = slate.time - rules.longest_ms
-    waiting = [other for other in profile.open_slates if other.time >= oldest]
-    waiting.append(opened)
+    return replace(profile, open_slates=with_slate(profile.open_slates, opened, rules))
+
+
+def with_slate(
+    waiting: tuple[OpenSlate, ...], opened: OpenSlate, rules: RewardRules
+) -> tuple[OpenSlate, ...]:
+    """A user's open slates, in the order of time, with one more.
+
+    Slates that no feedback can answer any more at the time of this one are dropped, and the oldest beyond
+    `MAX_OPEN_SLATES`.
+    """
+    oldest = opened.time - rules.longest_ms
+    if not waiting or (waiting[0].time >= oldest and waiting[-1].time <= opened.time):
+        return (*waiting, opened)[-MAX_OPEN_SLATES:]
+    kept = [other for other in waiting if other.time >= oldest]
+    kept.append(opened)
     # Input topics are read side by side, so log time is not quite the order of publishing.
-    waiting.sort(key=_time_of)
-    return replace(profile, open_slates=tuple(waiting[-MAX_OPEN_SLATES:]))
+    kept.sort(key=_time_of)
+    return tuple(kept[-MAX_OPEN_SLATES:])
 
 
 def _time_of(slate: OpenSlate) -> int:

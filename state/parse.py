@@ -60,6 +60,18 @@ class WireEvent(Struct, gc=False):
     schema_version: WireId = None
 
 
+class KnownItem(WireItem, forbid_unknown_fields=True):
+    """A `WireItem` and nothing else."""
+
+
+class KnownEvent(WireEvent, forbid_unknown_fields=True):
+    """A `WireEvent` and nothing else: what nearly every event is, decoded in one go."""
+
+    time: int | float | str | None = None  # type: ignore[assignment]  # text becomes a number at once
+    """Text until the codec has read it."""
+    items: tuple[KnownItem, ...] | None = None
+
+
 WIRE_FIELDS: Final = frozenset(WireEvent.__struct_fields__)
 ITEM_FIELDS: Final = frozenset(WireItem.__struct_fields__)
 
@@ -82,9 +94,21 @@ def parse_event(fields: dict[str, Any], origin: Origin, rules: EventRules) -> Ev
     except (ValidationError, OverflowError) as error:
         reason = "wrong_type"
         raise InvalidEvent(reason, str(error)) from None
+    return _event(wire, fields, origin, rules)
+
+
+def known_event(wire: KnownEvent, origin: Origin, rules: EventRules) -> Event:
+    """`parse_event` of an event that has no unknown fields; `time` is a number."""
+    if wire.schema_version not in {None, SCHEMA_MAJOR}:
+        _check_schema(wire.schema_version)
+    return _event(wire, None, origin, rules)
+
+
+def _event(wire: WireEvent, fields: dict[str, Any] | None, origin: Origin, rules: EventRules) -> Event:
+    """Check what has the right types; `fields` are the JSON object, None where it has no unknown ones."""
     kind = _kind(wire.type, origin, rules)
     extra: dict[str, Any] = {}
-    if not WIRE_FIELDS.issuperset(fields):
+    if fields is not None and not WIRE_FIELDS.issuperset(fields):
         extra = {name: value for name, value in fields.items() if name not in WIRE_FIELDS}
         _check_depth(extra, "unknown fields")
     user_id = _user(wire, extra, rules)
@@ -175,7 +199,7 @@ def _kind(name: str | None, origin: Origin, rules: EventRules) -> str:
 def _user(wire: WireEvent, extra: dict[str, Any], rules: EventRules) -> str:
     """The user, else the anonymous one; who has both keeps the second in `extra`."""
     user_id = id_text(wire.user_id, "user_id", rules)
-    anonymous_id = id_text(wire.anonymous_id, "anonymous_id", rules)
+    anonymous_id = None if wire.anonymous_id is None else id_text(wire.anonymous_id, "anonymous_id", rules)
     if user_id is None:
         if anonymous_id is None:
             _reject("missing_user", "neither user_id nor anonymous_id")
@@ -191,6 +215,8 @@ def _derived_id(origin: Origin) -> str:
 
 def id_text(value: WireId, name: str, rules: EventRules) -> str | None:
     """An id as text; None where it is absent, null or empty."""
+    if type(value) is str and 0 < len(value) <= rules.max_id and value.isprintable():
+        return value
     if value is None or value == "":
         return None
     if not isinstance(value, str):
@@ -227,17 +253,18 @@ def _time(value: float | None, origin: Origin, rules: EventRules) -> int:
     return time
 
 
-def _items(wire: WireEvent, fields: dict[str, Any], rules: EventRules) -> tuple[EventItem, ...]:
+def _items(wire: WireEvent, fields: dict[str, Any] | None, rules: EventRules) -> tuple[EventItem, ...]:
     """The items of `items[]`; an `item_id` that is not among them goes first."""
-    single = id_text(wire.item_id, "item_id", rules)
+    single = None if wire.item_id is None else id_text(wire.item_id, "item_id", rules)
     if not wire.items:
         return (EventItem(single),) if single is not None else ()
     if len(wire.items) > rules.max_items:
         _reject("too_many_items", f"{len(wire.items)} items; at most {rules.max_items} are allowed")
-    items = [
-        _item(item, given, index, rules)
-        for index, (item, given) in enumerate(zip(wire.items, fields["items"], strict=True))
-    ]
+    if fields is None:
+        items = [_item(item, None, index, rules) for index, item in enumerate(wire.items)]
+    else:
+        given = zip(wire.items, fields["items"], strict=True)
+        items = [_item(item, its, index, rules) for index, (item, its) in enumerate(given)]
     if single is not None and all(item.item_id != single for item in items):
         items.insert(0, EventItem(single))
         if len(items) > rules.max_items:
@@ -245,7 +272,7 @@ def _items(wire: WireEvent, fields: dict[str, Any], rules: EventRules) -> tuple[
     return tuple(items)
 
 
-def _item(wire: WireItem, given: dict[str, Any], index: int, rules: EventRules) -> EventItem:
+def _item(wire: WireItem, given: dict[str, Any] | None, index: int, rules: EventRules) -> EventItem:
     item_id = id_text(wire.item_id, "item_id", rules)
     if item_id is None:
         _reject("missing_item", f"items[{index}] has no item_id")
@@ -255,7 +282,7 @@ def _item(wire: WireItem, given: dict[str, Any], index: int, rules: EventRules) 
     price = wire.price
     if price is not None and not 0 <= price <= rules.max_amount:
         _reject("wrong_value", f"items[{index}].price {price!r} is not in [0, {rules.max_amount:g}]")
-    if ITEM_FIELDS.issuperset(given):
+    if given is None or ITEM_FIELDS.issuperset(given):
         return EventItem(item_id, quantity, price)
     extra = {name: value for name, value in given.items() if name not in ITEM_FIELDS}
     _check_depth(extra, f"items[{index}]")

@@ -12,6 +12,7 @@ from zlib import crc32
 from msgspec import Struct
 
 from state.event import EVENT_TYPES
+from state.shortest import as_double
 
 PROFILE_VERSION: Final = 1
 MAX_ITEMS: Final = 32
@@ -45,16 +46,18 @@ class OpenSlate(Struct, frozen=True, array_like=True, gc=False):
 
     def position_of(self, item_id: str) -> int | None:
         """1-based position of an item, or None if it was not in the slate."""
-        digest = item_hash(item_id)
+        return self.position_of_hash(item_hash(item_id))
+
+    def position_of_hash(self, digest: bytes) -> int | None:
+        """`position_of` by the item's hash."""
         at = self.items.find(digest)
         while at > 0 and at % ITEM_HASH_BYTES:  # a match across two neighbours is none
             at = self.items.find(digest, at + 1)
         return at // ITEM_HASH_BYTES + 1 if at >= 0 else None
 
     def propensity_at(self, position: int) -> float:
-        """Propensity of the item at a 1-based position of this slate."""
-        propensity: float = unpack_from("<f", self.propensities, 4 * (position - 1))[0]
-        return propensity
+        """Propensity of the item at a 1-based position of this slate, as the slate says it."""
+        return as_double(unpack_from("<f", self.propensities, 4 * (position - 1))[0])
 
 
 class Profile(Struct, frozen=True, array_like=True, gc=False):

@@ -1,21 +1,22 @@
 """From a profile to a slate: retrieve candidates, choose with known probabilities, log the decision."""
 
-import hashlib
-import math
-from itertools import compress
+from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
-from state.event import Inbound
 from state.models import Models
+from state.policy.base import Choices, Policy
 from state.policy.shares import Shares
 from state.profile import Profile
-from state.retrieval.arrays import Ints
-from state.retrieval.blend import SOURCES, Candidates, Query, retrieve
-from state.seeds import seed_of
-from state.session import bought_since, older_items, session_items
-from state.slate import Slate, SlateItem, Source, Trigger
+from state.render import Rendered, render
+from state.retrieval.arrays import Longs
+from state.retrieval.blend import Query, Ranked, retrieve_all
+from state.seeds import seeds_of
+from state.session import bought_since, session_index
+from state.slate import Trigger
+from state.slates import Asked, Slates, WireSlate
 
 _DAY_MS: Final = 86_400_000
 
@@ -45,69 +46,89 @@ class Recommender:
         self._shares = shares
         self._rules = rules
 
-    def __call__(self, profile: Profile, inbound: Inbound) -> Slate:
-        """Decide the slate that answers an event which `profile` already contains."""
-        event, origin = inbound
-        rules = self._rules
-        found = retrieve(self._models, query_of(profile, origin.time, rules))
-        seed = seed_of(origin.topic, origin.partition, origin.offset)
-        policy = self._shares.policy_of(event.key)
-        choice = policy.choose(found.scores, rules.slots, seed)
-        propensities = choice.propensities.tolist()
-        ids = self._models.item_ids
-        names = [ids[item] for item in found.items.tolist()]
-        return Slate(
-            slate_id=f"{origin.topic}-{origin.partition}-{origin.offset}",
-            user_id=event.user_id,
-            tenant=event.tenant,
-            scenario=event.scenario,
-            time=origin.time,
-            trigger=Trigger(event.event_id, event.time, origin.topic, origin.partition, origin.offset),
-            policy=policy.name,
-            policy_version=policy.version,
-            seed=seed,
-            candidates=len(names),
-            candidates_hash=candidates_hash(names),
-            items=_slate_items(names, found, choice.indices, propensities),
-            slate_propensity=math.prod(propensities, start=1.0) or None,
+    def __call__(self, asked: Sequence[Asked]) -> Slates:
+        """Decide the slates that answer these events, each of which its profile already contains."""
+        if not asked:
+            return Slates.of(())
+        rules, policy_of = self._rules, self._shares.policy_of
+        queries = [query_of(profile, inbound.origin.time, rules) for profile, inbound in asked]
+        ranked = retrieve_all(self._models, queries, rules.candidates)
+        policies = [policy_of(inbound.event.key) for _, inbound in asked]
+        seeds = seeds_of([inbound.origin for _, inbound in asked])
+        choices = _draw(policies, ranked, rules.slots, seeds)
+        rendered = render(self._models.items.written(), ranked, choices)
+        wire = _wire_slates(asked, policies, seeds.tolist(), ranked.counts.tolist(), rendered)
+        return Slates(wire, rendered.ends, rendered.hashes, rendered.propensities)
+
+
+def _draw(policies: Sequence[Policy], ranked: Ranked, slots: int, seeds: Longs) -> Choices:
+    """Let each policy draw the slates that are its own."""
+    arms = set(policies)
+    if len(arms) == 1:
+        return policies[0].choose_all(ranked.scores, ranked.counts, slots, seeds)
+    drawn = Choices.empty(len(policies), slots)
+    for arm in arms:
+        rows = [row for row, policy in enumerate(policies) if policy is arm]
+        its = arm.choose_all(ranked.scores[rows], ranked.counts[rows], slots, seeds[rows])
+        drawn.indices[rows] = its.indices
+        drawn.propensities[rows] = its.propensities
+    return drawn
+
+
+def _wire_slates(
+    asked: Sequence[Asked],
+    policies: Sequence[Policy],
+    seeds: Sequence[int],
+    counts: Sequence[int],
+    rendered: Rendered,
+) -> list[WireSlate]:
+    slates = []
+    name = start = 0
+    for (_, (event, origin)), policy, seed, count, name_end, end, probable in zip(
+        asked,
+        policies,
+        seeds,
+        counts,
+        rendered.name_ends,
+        rendered.item_ends,
+        rendered.slate_propensities,
+        strict=True,
+    ):
+        topic, partition, offset, time = origin
+        slates.append(
+            WireSlate(
+                f"{topic}-{partition}-{offset}",
+                event.user_id,
+                event.tenant,
+                event.scenario,
+                time,
+                Trigger(event.event_id, event.time, topic, partition, offset),
+                policy.name,
+                policy.version,
+                seed,
+                count,
+                candidates_hash(rendered.names[name:name_end]),
+                Raw(rendered.items[start:end]),
+                probable or None,
+            )
         )
+        name, start = name_end, end
+    return slates
 
 
 def query_of(profile: Profile, now: int, rules: RecommendRules) -> Query:
     """What candidates this user is asked for at `now`, epoch milliseconds."""
+    session = session_index(profile)
     return Query(
-        session=session_items(profile),
-        history=older_items(profile),
-        exclude=bought_since(profile, now - rules.exclude_bought_ms),
-        now=now,
-        size=rules.candidates,
-        session_key=profile.session_key,
+        profile.items[session:],
+        profile.items[:session],
+        bought_since(profile, now - rules.exclude_bought_ms),
+        now,
+        rules.candidates,
+        profile.session_key,
     )
 
 
-def _slate_items(
-    names: list[str], found: Candidates, indices: Ints, propensities: list[float]
-) -> tuple[SlateItem, ...]:
-    """The chosen candidates in slate order, each with the sources that spoke for it."""
-    scores = found.scores[indices].tolist()
-    shares = found.contributions[indices].tolist()
-    # A source without a share in the score is left out; in C, since this happens ten times an event.
-    return tuple(
-        [
-            SlateItem(
-                names[index],
-                position,
-                score,
-                propensity,
-                tuple(map(Source, compress(SOURCES, row), filter(None, row))),
-            )
-            for position, (index, score, propensity, row) in enumerate(
-                zip(indices.tolist(), scores, propensities, shares, strict=True), 1
-            )
-        ]
-    )
-
-
-def candidates_hash(item_ids: list[str]) -> str:
+def candidates_hash(names: bytes | memoryview) -> str:
     """Hash a candidate list in its ranked order: 16 hex digits of blake2b over the ids and newlines."""
-    return hashlib.blake2b("\n".join(item_ids).encode(), digest_size=8).hexdigest()
+    return blake2b(names, digest_size=8).hexdigest()

@@ -9,10 +9,13 @@ as in Vigna's `splitmix64.c`.
 
 import functools
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from state.event import Origin
 from state.kernel import kernel
 
 SEED_BITS: Final = 53
@@ -54,6 +57,22 @@ def seed_of(topic: str, partition: int, offset: int) -> int:
     x = ((x ^ (x >> 30)) * _FIRST) & _MASK
     x = ((x ^ (x >> 27)) * _SECOND) & _MASK
     return (x ^ (x >> 31)) >> (64 - SEED_BITS)
+
+
+def seeds_of(origins: Sequence[Origin]) -> NDArray[np.int64]:
+    """`seed_of` for each of these places [n], in one call."""
+    salts = np.array([log_salt(origin.topic, origin.partition) for origin in origins], np.uint64)
+    offsets = np.array([origin.offset for origin in origins], np.uint64)
+    return (mixed_all(salts + offsets * _U_GAMMA) >> np.uint64(64 - SEED_BITS)).astype(np.int64)
+
+
+@kernel
+def mixed_all(states: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The 64 random bits of each state."""
+    bits = np.empty_like(states)
+    for i in range(states.size):
+        bits[i] = mixed(states[i])
+    return bits
 
 
 @kernel

@@ -54,7 +54,7 @@ class Folded(NamedTuple):
     """The event began a session."""
 
 
-class _Session(NamedTuple):
+class _Session(Struct, frozen=True, gc=False):
     """The session fields of a profile, and the key of the session the event belongs to."""
 
     key: int
@@ -104,17 +104,17 @@ def session_key(user_key: str, start: int, session_id: str | None) -> int:
 
 def session_items(profile: Profile) -> tuple[str, ...]:
     """Items of the current session, oldest first; an item as often as the user turned to it."""
-    return profile.items[_session_index(profile) :]
+    return profile.items[session_index(profile) :]
 
 
 def older_items(profile: Profile) -> tuple[str, ...]:
     """Items of earlier sessions, oldest first."""
-    return profile.items[: _session_index(profile)]
+    return profile.items[: session_index(profile)]
 
 
 def current_item(profile: Profile) -> str | None:
     """The item the user turned to last in the current session."""
-    return profile.items[-1] if _session_index(profile) < len(profile.items) else None
+    return profile.items[-1] if session_index(profile) < len(profile.items) else None
 
 
 def bought_since(profile: Profile, since_ms: int) -> frozenset[str]:
@@ -129,7 +129,7 @@ def bought_since(profile: Profile, since_ms: int) -> frozenset[str]:
     return frozenset([item for item, code in bought if code == PURCHASE])
 
 
-def _session_index(profile: Profile) -> int:
+def session_index(profile: Profile) -> int:
     """Index of the history's first entry of the current session."""
     return bisect_left(profile.times, profile.session_start - profile.base)
 

@@ -31,8 +31,8 @@ class SlateItem(Struct, frozen=True, gc=False):
     score: float
     """Blended score, at least 0."""
     propensity: float
-    """Probability of this item at this position given the items above it, (0, 1]; a float32 value,
-    so that slates, profiles and rewards agree to the last bit."""
+    """Probability of this item at this position given the items above it, (0, 1]; a float32 value in its
+    shortest decimal form (`state.shortest`), so that slates, profiles and rewards agree."""
     sources: tuple[Source, ...]
 
 

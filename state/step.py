@@ -6,15 +6,17 @@ this one included, through the log.
 """
 
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from state.attribution import RewardRules, attribute, open_slate
-from state.event import Inbound
-from state.profile import NEW_PROFILE, Profile
+from state.attribution import RewardRules, answered, with_slate
+from state.event import Event, Inbound
+from state.profile import NEW_PROFILE, OpenSlate, Profile
 from state.session import SessionRules, fold_event
-from state.slate import Delta, Learned, Reward, Slate, Span
+from state.slate import Delta, Learned, Reward, Span
+from state.slates import Asked, Slates
 
 DEFAULT_SLATE_TYPES = frozenset(
     {"view", "click", "add_to_cart", "remove_from_cart", "purchase", "search", "like", "skip"}
@@ -31,11 +33,18 @@ class StepRules(Struct, frozen=True):
 
 
 class Decide(Protocol):
-    """Chooses a slate for a user after an event."""
+    """Chooses the slates of a run."""
 
-    def __call__(self, profile: Profile, inbound: Inbound) -> Slate:
-        """Return the slate that answers `inbound`, whose event `profile` already contains."""
+    def __call__(self, asked: Sequence[Asked]) -> Slates:
+        """Return a slate for each event, in order.
+
+        The profiles contain their events; their `open_slates` are those before the run.
+        """
         ...
+
+
+_Folded: TypeAlias = tuple[str, Event, bool]
+"""State key, event, and whether it asks for a slate."""
 
 
 class Outcome(NamedTuple):
@@ -43,7 +52,7 @@ class Outcome(NamedTuple):
 
     profiles: Mapping[str, Profile]
     """The users that changed, by state key."""
-    slates: Sequence[Slate]
+    slates: Slates
     rewards: Sequence[Reward]
     learned: Sequence[Learned]
     duplicates: int
@@ -55,7 +64,8 @@ def step(
     """Fold events, in log order, into profiles, rewards, slates and lessons.
 
     The result does not depend on how the log is cut into runs: every event sees its user as all
-    events before it left them.
+    events before it left them. What a slate contains depends on no other slate, so a run is folded first,
+    then all its slates are decided at once, then feedback is joined to them.
 
     Args:
         inbounds: events of one partition, in log order.
@@ -63,29 +73,52 @@ def step(
         decide: chooses slates. An audit passes one that looks up what was published.
         rules: how events are folded, rewarded and answered.
     """
-    changed: MutableMapping[str, Profile] = {}
-    slates: list[Slate] = []
-    rewards: list[Reward] = []
+    changed: dict[str, Profile] = {}
+    folded: list[_Folded] = []
+    asked: list[Asked] = []
     learned: list[Learned] = []
     duplicates = 0
     for inbound in inbounds:
         event = inbound.event
         key = event.key
         before = changed.get(key) or profiles.get(key, NEW_PROFILE)
-        folded = fold_event(before, event, rules.session)
-        if folded.duplicate:
+        result = fold_event(before, event, rules.session)
+        if result.duplicate:
             duplicates += 1
             continue
-        # Feedback answers what was shown before this event, so it is joined to the profile as it was.
-        rewards.extend(attribute(before, event, rules.reward))
-        learned.extend(folded.learned)
-        profile = folded.profile
-        if event.type in rules.slate_types:
-            slate = decide(profile, inbound)
-            slates.append(slate)
-            profile = open_slate(profile, slate, rules.reward)
-        changed[key] = profile
+        changed[key] = result.profile
+        learned.extend(result.learned)
+        asks = event.type in rules.slate_types
+        if asks:
+            asked.append((result.profile, inbound))
+        folded.append((key, event, asks))
+    slates = decide(asked)
+    rewards = _join(folded, changed, slates, rules.reward)
     return Outcome(changed, slates, rewards, learned, duplicates)
+
+
+def _join(
+    folded: Sequence[_Folded], changed: MutableMapping[str, Profile], slates: Slates, rules: RewardRules
+) -> list[Reward]:
+    """Join feedback to the slates before it, and let the new slates await theirs in the changed profiles."""
+    rewards: list[Reward] = []
+    opened: dict[str, tuple[OpenSlate, ...]] = {}
+    number = 0
+    for key, event, asks in folded:
+        waiting = opened.get(key)
+        if waiting is None:
+            waiting = changed[key].open_slates
+        # Feedback answers what was shown before this event.
+        if waiting:
+            rewards.extend(answered(waiting, event, rules))
+        if asks:
+            new = slates.opened(number)
+            number += 1
+            if new is not None:
+                opened[key] = with_slate(waiting, new, rules)
+    for key, waiting in opened.items():
+        changed[key] = replace(changed[key], open_slates=waiting)
+    return rewards
 
 
 def delta_of(

@@ -16,8 +16,8 @@ from typing import Final, Literal, NamedTuple, TypeVar
 from msgspec import Struct, field
 
 from state.event import Inbound
-from state.profile import Profile
 from state.slate import Delta, Slate, Trigger
+from state.slates import Asked, Slates
 from stream.codecs import decode_delta, decode_slate
 from stream.config import Settings
 from stream.reading import read_topic
@@ -84,8 +84,11 @@ class _Published:
         self.missing = 0
         self.asked: set[str] = set()
 
-    def __call__(self, profile: Profile, inbound: Inbound) -> Slate:  # noqa: ARG002 - as `Decide` has it
-        """Return the published slate, or count that there is none."""
+    def __call__(self, asked: Sequence[Asked]) -> Slates:
+        """Return the published slates, and count those that are missing."""
+        return Slates.of([self._find(inbound) for _, inbound in asked])
+
+    def _find(self, inbound: Inbound) -> Slate:
         origin = inbound.origin
         slate_id = f"{origin.topic}-{origin.partition}-{origin.offset}"
         self.asked.add(slate_id)

@@ -12,15 +12,17 @@ import msgspec
 from state.catalogue import CatalogueItem
 from state.errors import InvalidEvent, InvalidItem, UnreadableState
 from state.event import Event, EventRules, Origin
-from state.parse import event_fields, parse_event
+from state.parse import KnownEvent, event_fields, known_event, parse_event
 from state.parse_item import ITEM_RULES, parse_item
 from state.profile import PROFILE_VERSION, Profile
 from state.slate import SCHEMA_VERSION, Delta, Reward, Slate
+from state.slates import WireSlate
 from stream.times import parse_iso
 
 Answer = TypeVar("Answer", Slate, Reward, Delta)
 
 _JSON_FIELDS: Final = msgspec.json.Decoder(dict[str, Any])
+_KNOWN_EVENT: Final = msgspec.json.Decoder(KnownEvent)
 _JSON: Final = msgspec.json.Encoder()
 _SLATE: Final = msgspec.json.Decoder(Slate)
 _REWARD: Final = msgspec.json.Decoder(Reward)
@@ -48,14 +50,28 @@ def decode_event(value: bytes | None, origin: Origin, rules: EventRules) -> Even
     Raises:
         InvalidEvent: Whatever is wrong with it, for any bytes at all.
     """
+    if value is not None and len(value) <= rules.max_bytes:
+        try:
+            wire = _KNOWN_EVENT.decode(value)
+        except (msgspec.DecodeError, ValueError, OverflowError, RecursionError):
+            pass  # unknown fields, or a fault
+        else:
+            if isinstance(wire.time, str):
+                wire.time = _milliseconds(wire.time)
+            return known_event(wire, origin, rules)
+    return decode_any_event(value, origin, rules)
+
+
+def decode_any_event(value: bytes | None, origin: Origin, rules: EventRules) -> Event:
+    """`decode_event` by way of a dict: keeps unknown fields, and explains what is wrong.
+
+    Raises:
+        InvalidEvent: Whatever is wrong with it.
+    """
     fields = _json_fields(value, rules.max_bytes)
     time = fields.get("time")
     if isinstance(time, str):
-        try:
-            fields["time"] = parse_iso(time)
-        except (ValueError, OverflowError) as error:
-            reason, detail = "wrong_time", f"time is not ISO 8601: {error}"
-            raise InvalidEvent(reason, detail[:200]) from None
+        fields["time"] = _milliseconds(time)
     return parse_event(fields, origin, rules)
 
 
@@ -86,7 +102,7 @@ def encode_item(item: CatalogueItem) -> bytes:
     return _JSON.encode(item)
 
 
-def encode_slate(slate: Slate) -> bytes:
+def encode_slate(slate: Slate | WireSlate) -> bytes:
     """Turn a slate into a value for the topic `slates`."""
     return _JSON.encode(slate)
 
@@ -166,6 +182,15 @@ def decode_marker(value: bytes) -> Marker:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         what = "marker"
         raise UnreadableState(what, str(error)) from None
+
+
+def _milliseconds(time: str) -> int:
+    """An event's time from ISO 8601."""
+    try:
+        return parse_iso(time)
+    except (ValueError, OverflowError) as error:
+        reason, detail = "wrong_time", f"time is not ISO 8601: {error}"
+        raise InvalidEvent(reason, detail[:200]) from None
 
 
 def _json_fields(value: bytes | None, max_bytes: int) -> dict[str, Any]:

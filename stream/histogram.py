@@ -6,10 +6,13 @@ or when somebody looks.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from prometheus_client.utils import floatToGoString
+
+Values: TypeAlias = NDArray[np.floating[Any]]
 
 PENDING: Final = 4096
 """Values kept before they are counted: an array of fewer costs more per value, one of more takes longer than
@@ -37,11 +40,20 @@ class Histogram:
         self._counts = np.zeros(len(bounds) + 1, np.int64)  # one more for what lies above all bounds
         self._sum = 0.0
         self._pending: list[float] = []
+        self._arrays: list[Values] = []
+        self._in_arrays = 0
 
-    def observe(self, values: Iterable[float]) -> None:
-        """Count values, at least 0; one below 0, as two clocks that disagree make it, counts as 0."""
-        self._pending.extend(values)
-        if len(self._pending) >= PENDING:
+    def observe(self, values: Iterable[float] | Values) -> None:
+        """Count values, at least 0; one below 0, as two clocks that disagree make it, counts as 0.
+
+        An array is kept as it is until it is counted.
+        """
+        if isinstance(values, np.ndarray):
+            self._arrays.append(values)
+            self._in_arrays += values.size
+        else:
+            self._pending.extend(values)
+        if len(self._pending) + self._in_arrays >= PENDING:
             self._fold()
 
     @property
@@ -62,10 +74,10 @@ class Histogram:
         return list(zip(self._names, map(float, self._counts.cumsum()), strict=True))
 
     def _fold(self) -> None:
-        if not self._pending:
+        if not self._pending and not self._in_arrays:
             return
-        values = np.maximum(self._pending, 0.0)
-        self._pending = []
+        values = np.maximum(np.concatenate([self._pending, *self._arrays]), 0.0, dtype=np.float64)
+        self._pending, self._arrays, self._in_arrays = [], [], 0
         # The first bound that is not below the value: the bucket includes its bound.
         places = np.searchsorted(self._bounds, values, side="left")
         self._counts += np.bincount(places, minlength=self._counts.size)

@@ -9,7 +9,8 @@ from itertools import chain
 from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
-from state.slate import Reward, Slate
+from state.slate import Reward
+from state.slates import Slates, WireSlate
 from stream.metrics import (
     CYCLE_EVENTS,
     CYCLE_SECONDS,
@@ -32,8 +33,7 @@ from stream.work import Result
 
 T = TypeVar("T")
 
-_SCENARIO: Callable[[Slate], str] = attrgetter("scenario")
-_POLICY: Callable[[Slate], str] = attrgetter("policy")
+_SCENARIO: Callable[[WireSlate], str] = attrgetter("scenario")
 _TYPE: Callable[[Reward], str] = attrgetter("type")
 
 
@@ -62,21 +62,23 @@ def measure(metrics: Metrics, cycle: Cycle) -> None:
     metrics.count(EVENTS, [(origin.topic, event.type) for event, origin in inbounds])
     metrics.count(REJECTED, chain.from_iterable(result.rejected for result in results))
     metrics.add(DUPLICATES, sum(result.duplicates for result in results))
-    _slates(metrics, [slate for result in results for slate in result.outcome.slates], cycle.committed_at)
+    _slates(metrics, [result.outcome.slates for result in results], cycle.committed_at)
     _rewards(metrics, [reward for result in results for reward in result.outcome.rewards])
     _times(metrics, cycle)
 
 
-def _slates(metrics: Metrics, slates: Sequence[Slate], committed_at: float) -> None:
+def _slates(metrics: Metrics, runs: Sequence[Slates], committed_at: float) -> None:
+    slates = [slate for run in runs for slate in run.wire]
     metrics.count(SLATES, [(slate.scenario, slate.policy) for slate in slates])
-    metrics.count(EMPTY_SLATES, [(slate.scenario, slate.policy) for slate in slates if not slate.items])
+    metrics.count(EMPTY_SLATES, [(slate.scenario, slate.policy) for run in runs for slate in run.empty()])
     for scenario, of_it in _grouped(slates, _SCENARIO).items():
         event_ages = [committed_at - slate.trigger.time / 1000 for slate in of_it]
         metrics.observe(EVENT_TO_SLATE, event_ages, scenario)
         record_ages = [committed_at - slate.time / 1000 for slate in of_it]
         metrics.observe(RECORD_TO_SLATE, record_ages, scenario)
-    for policy, of_it in _grouped(slates, _POLICY).items():
-        metrics.observe(PROPENSITY, [item.propensity for slate in of_it for item in slate.items], policy)
+    for run in runs:
+        for policy, propensities in run.propensities_by_policy().items():
+            metrics.observe(PROPENSITY, propensities, policy)
 
 
 def _rewards(metrics: Metrics, rewards: Sequence[Reward]) -> None:

@@ -23,7 +23,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from stream.histogram import Histogram
+from stream.histogram import Histogram, Values
 
 NAMESPACE: Final = "freshslate"
 
@@ -287,7 +287,7 @@ class Metrics(Collector):
         """Show no such sample any more."""
         self._values[metric].pop(labels, None)
 
-    def observe(self, metric: Metric, values: Iterable[float], *labels: str) -> None:
+    def observe(self, metric: Metric, values: Iterable[float] | Values, *labels: str) -> None:
         """Count values into a histogram."""
         series = self._histograms[metric]
         found = series.get(labels)

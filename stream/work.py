@@ -14,7 +14,8 @@ from aiokafka.structs import ConsumerRecord
 
 from state.errors import InvalidEvent
 from state.event import EventRules, Inbound, Origin, state_key
-from state.slate import Reward, Slate, Span
+from state.slate import Reward, Span
+from state.slates import WireSlate
 from state.step import Decide, Outcome, StepRules, delta_of, step
 from stream.codecs import (
     Marker,
@@ -151,7 +152,7 @@ def work(
     delta = delta_of(
         outcome, spans, partition=partition, events=len(inbounds), dead_letters=len(decoded.dead_letters)
     )
-    slates = [(_key(slate), encode_slate(slate), NO_HEADERS) for slate in outcome.slates]
+    slates = [(_key(slate), encode_slate(slate), NO_HEADERS) for slate in outcome.slates.wire]
     rewards = [(_key(reward), encode_reward(reward), NO_HEADERS) for reward in outcome.rewards]
     deltas = [(b"%d" % partition, encode_delta(delta), NO_HEADERS)]
     return Result(
@@ -219,5 +220,5 @@ def _dead_letter(record: Record, origin: Origin, error: InvalidEvent, version: s
     )
 
 
-def _key(answer: Slate | Reward) -> bytes:
+def _key(answer: WireSlate | Reward) -> bytes:
     return state_key(answer.tenant, answer.user_id).encode()

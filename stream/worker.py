@@ -16,16 +16,18 @@ from aiokafka.errors import KafkaError
 from filelock import FileLock, Timeout
 
 from state.errors import StopWorker
-from state.event import TOPIC_TYPES, EventRules
+from state.event import TOPIC_TYPES, Event, EventRules, Inbound, Origin
 from state.models import Models
-from state.policy.base import Policy
+from state.policy.base import Policy, choose
 from state.policy.registry import make_policy
 from state.policy.shares import Shares
 from state.policy.uniform import Uniform
+from state.profile import NEW_PROFILE
 from state.recommend import Recommender, RecommendRules
 from state.retrieval.config import ModelConfig
 from state.seeds import seed_of
 from state.session import SessionRules
+from state.shortest import as_double
 from state.step import StepRules
 from stream import faults
 from stream.app import AppInput
@@ -306,7 +308,12 @@ def model_config(settings: Settings) -> ModelConfig:
 
 def warm(settings: Settings) -> None:
     """Run every kernel once, so that none compiles inside a session timeout."""
-    Models(model_config(settings)).warm()
+    models = Models(model_config(settings))
+    models.warm()
+    event = Event(event_id="warm", type="search", user_id="warm", time=0)
+    asked = NEW_PROFILE, Inbound(event, Origin("warm", 0, 0, 0))
+    Recommender(models, shares(settings), recommend_rules(settings))([asked])
+    as_double(1.0)
     scores = np.linspace(1.0, 0.0, settings.candidates, dtype=np.float32)
     for each in shares(settings).policies:
-        each.choose(scores, settings.slate_size, seed_of("warm", 0, 0))
+        choose(each, scores, settings.slate_size, seed_of("warm", 0, 0))

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from state.kernel import kernel
-from state.policy.base import Choice, Scores, version_of
+from state.policy.base import Choices, Ints, Longs, Scores, version_of
 from state.seeds import advance, uniform
 
 MIN_EPSILON: Final = 1e-6
@@ -31,11 +31,12 @@ class EpsilonGreedy:
 
     Examples:
         >>> import numpy as np
+        >>> from state.policy.base import choose
         >>> policy = EpsilonGreedy(epsilon=0.2)
         >>> scores = np.array([3.0, 2.0, 1.0, 0.0])
         >>> policy.distribution(scores, taken=[0]).round(4).tolist()
         [0.0, 0.8667, 0.0667, 0.0667]
-        >>> choice = policy.choose(scores, slots=2, seed=7)
+        >>> choice = choose(policy, scores, slots=2, seed=7)
         >>> choice.indices.tolist(), [round(p, 4) for p in choice.propensities.tolist()]
         ([0, 3], [0.85, 0.0667])
 
@@ -55,9 +56,11 @@ class EpsilonGreedy:
         self.epsilon: Final = float(epsilon)
         self.version: Final = version_of(self.name, 1, epsilon=epsilon)
 
-    def choose(self, scores: Scores, slots: int, seed: int) -> Choice:
-        """Draw a slate; see `state.policy.base.Policy.choose`."""
-        return Choice(*_draw(len(scores), self.epsilon, slots, seed))
+    def choose_all(self, scores: Scores, counts: Ints, slots: int, seeds: Longs) -> Choices:
+        """Draw slates; see `state.policy.base.Policy.choose_all`."""
+        drawn = Choices.empty(len(scores), slots)
+        _draw_all(counts, self.epsilon, seeds, *drawn)
+        return drawn
 
     def distribution(self, scores: Scores, taken: Sequence[int]) -> npt.NDArray[np.float64]:
         """Probabilities for the next position; see `state.policy.base.Policy.distribution`."""
@@ -70,13 +73,18 @@ class EpsilonGreedy:
 
 
 @kernel
-def _draw(
-    n: int, epsilon: float, slots: int, seed: int
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """Slate and propensities [k] over n ranked candidates."""
-    k = max(0, min(slots, n))
-    chosen = np.empty(k, np.int32)
-    propensities = np.empty(k, np.float32)
+def _draw_all(
+    counts: Ints, epsilon: float, seeds: Longs, chosen: Ints, propensities: npt.NDArray[np.float32]
+) -> None:
+    """Fill a row of `chosen` and `propensities` [rows, slots] for each of `counts` and `seeds` [rows]."""
+    for row in range(counts.size):
+        _draw(counts[row], epsilon, seeds[row], chosen[row], propensities[row])
+
+
+@kernel
+def _draw(n: int, epsilon: float, seed: int, chosen: Ints, propensities: npt.NDArray[np.float32]) -> None:
+    """Slate and propensities [slots] over n ranked candidates."""
+    k = min(chosen.size, n)
     left = np.arange(n)  # candidates not yet taken, still in their ranked order
     state = np.uint64(seed)
     for j in range(k):
@@ -90,4 +98,3 @@ def _draw(
         propensities[j] = epsilon / m + (1.0 - epsilon if pick == 0 else 0.0)
         for i in range(pick, m - 1):
             left[i] = left[i + 1]
-    return chosen, propensities

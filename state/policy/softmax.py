@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from state.kernel import kernel
-from state.policy.base import Choice, Scores, version_of
+from state.policy.base import Choices, Ints, Longs, Scores, version_of
 from state.seeds import advance, uniform
 
 MIN_TEMPERATURE: Final = 0.0125
@@ -38,11 +38,12 @@ class Softmax:
 
     Examples:
         >>> import numpy as np
+        >>> from state.policy.base import choose
         >>> policy = Softmax(temperature=0.15)
         >>> scores = np.array([3.0, 2.0, 1.0, 0.0])
         >>> policy.distribution(scores, taken=[]).round(4).tolist()
         [0.8918, 0.0966, 0.0105, 0.0011]
-        >>> choice = policy.choose(scores, slots=2, seed=7)
+        >>> choice = choose(policy, scores, slots=2, seed=7)
         >>> choice.indices.tolist(), [round(p, 4) for p in choice.propensities.tolist()]
         ([0, 2], [0.8918, 0.0967])
 
@@ -65,11 +66,13 @@ class Softmax:
         self.temperature: Final = float(temperature)
         self.version: Final = version_of(self.name, 1, temperature=temperature)
 
-    def choose(self, scores: Scores, slots: int, seed: int) -> Choice:
-        """Draw a slate; see `state.policy.base.Policy.choose`."""
+    def choose_all(self, scores: Scores, counts: Ints, slots: int, seeds: Longs) -> Choices:
+        """Draw slates; see `state.policy.base.Policy.choose_all`."""
+        drawn = Choices.empty(len(scores), slots)
         # A copy of one type, whatever the caller's: one compiled kernel, and its work space.
         weights = np.array(scores, dtype=np.float64)
-        return Choice(*_draw(weights, self.temperature, slots, seed))
+        _draw_all(weights, counts, self.temperature, seeds, *drawn)
+        return drawn
 
     def distribution(self, scores: Scores, taken: Sequence[int]) -> npt.NDArray[np.float64]:
         """Probabilities for the next position; see `state.policy.base.Policy.distribution`."""
@@ -84,17 +87,34 @@ class Softmax:
 
 
 @kernel
+def _draw_all(
+    weights: npt.NDArray[np.float64],
+    counts: Ints,
+    temperature: float,
+    seeds: Longs,
+    chosen: Ints,
+    propensities: npt.NDArray[np.float32],
+) -> None:
+    """Fill a row of `chosen` and `propensities` [rows, slots] for each row of scores in `weights`."""
+    keys = np.empty(chosen.shape[1])
+    for row in range(counts.size):
+        _draw(weights[row, : counts[row]], temperature, seeds[row], keys, chosen[row], propensities[row])
+
+
+@kernel
 def _draw(
-    weights: npt.NDArray[np.float64], temperature: float, slots: int, seed: int
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """Slate and propensities [k] for the scores in `weights` [n], which it overwrites."""
+    weights: npt.NDArray[np.float64],
+    temperature: float,
+    seed: int,
+    keys: npt.NDArray[np.float64],
+    chosen: Ints,
+    propensities: npt.NDArray[np.float32],
+) -> None:
+    """Slate and propensities [slots] for the scores in `weights` [n], which it overwrites."""
     n = weights.size
-    k = max(0, min(slots, n))
-    chosen = np.empty(k, np.int32)
-    propensities = np.empty(k, np.float32)
+    k = min(chosen.size, n)
     if k == 0:
-        return chosen, propensities
-    keys = np.empty(k)
+        return
     top = weights.max()
     state = np.uint64(seed)
     rest = 0.0  # sum of the weights of the candidates outside the slate
@@ -120,7 +140,6 @@ def _draw(
         w = weights[chosen[j]]
         left += w
         propensities[j] = w / left
-    return chosen, propensities
 
 
 @kernel

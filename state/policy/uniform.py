@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from state.kernel import kernel
-from state.policy.base import Choice, Scores, version_of
+from state.policy.base import Choices, Ints, Longs, Scores, version_of
 from state.seeds import advance, uniform
 
 
@@ -23,11 +23,12 @@ class Uniform:
 
     Examples:
         >>> import numpy as np
+        >>> from state.policy.base import choose
         >>> policy = Uniform()
         >>> scores = np.array([3.0, 2.0, 1.0, 0.0])
         >>> policy.distribution(scores, taken=[0]).round(4).tolist()
         [0.0, 0.3333, 0.3333, 0.3333]
-        >>> choice = policy.choose(scores, slots=2, seed=7)
+        >>> choice = choose(policy, scores, slots=2, seed=7)
         >>> choice.indices.tolist(), [round(p, 4) for p in choice.propensities.tolist()]
         ([1, 0], [0.25, 0.3333])
 
@@ -40,9 +41,11 @@ class Uniform:
     def __init__(self) -> None:
         self.version: Final = version_of(self.name, 1)
 
-    def choose(self, scores: Scores, slots: int, seed: int) -> Choice:
-        """Draw a slate; see `state.policy.base.Policy.choose`."""
-        return Choice(*_draw(len(scores), slots, seed))
+    def choose_all(self, scores: Scores, counts: Ints, slots: int, seeds: Longs) -> Choices:
+        """Draw slates; see `state.policy.base.Policy.choose_all`."""
+        drawn = Choices.empty(len(scores), slots)
+        _draw_all(counts, seeds, *drawn)
+        return drawn
 
     def distribution(self, scores: Scores, taken: Sequence[int]) -> npt.NDArray[np.float64]:
         """Probabilities for the next position; see `state.policy.base.Policy.distribution`."""
@@ -54,11 +57,16 @@ class Uniform:
 
 
 @kernel
-def _draw(n: int, slots: int, seed: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """Slate and propensities [k] over n candidates."""
-    k = max(0, min(slots, n))
-    chosen = np.empty(k, np.int32)
-    propensities = np.empty(k, np.float32)
+def _draw_all(counts: Ints, seeds: Longs, chosen: Ints, propensities: npt.NDArray[np.float32]) -> None:
+    """Fill a row of `chosen` and `propensities` [rows, slots] for each of `counts` and `seeds` [rows]."""
+    for row in range(counts.size):
+        _draw(counts[row], seeds[row], chosen[row], propensities[row])
+
+
+@kernel
+def _draw(n: int, seed: int, chosen: Ints, propensities: npt.NDArray[np.float32]) -> None:
+    """Slate and propensities [slots] over n candidates."""
+    k = min(chosen.size, n)
     order = np.arange(n)  # from j on: the candidates not yet taken
     state = np.uint64(seed)
     for j in range(k):
@@ -69,4 +77,3 @@ def _draw(n: int, slots: int, seed: int) -> tuple[npt.NDArray[np.int32], npt.NDA
         chosen[j] = order[pick]
         order[pick] = order[j]
         propensities[j] = 1.0 / m
-    return chosen, propensities

@@ -4,25 +4,31 @@ score(x) = repeat(x) * sum over sources of weight_s * score_s(x) / max(score_s),
 `repeat_current_weight` or `repeat_earlier_weight` for items of the current session, else 1.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from state.kernel import kernel
-from state.retrieval.arrays import Bytes, Floats, Ints
+from state.retrieval.arrays import Bytes, Floats, Ints, Longs
 from state.retrieval.box import Box
-from state.retrieval.flags import CURRENT, EARLIER, EXCLUDED
+from state.retrieval.flags import CURRENT, EARLIER, EXCLUDED, RECALLED
 from state.retrieval.history import add_history
-from state.retrieval.popularity import add_popular
+from state.retrieval.popularity import Popularity, add_popular, relative_scores
 from state.retrieval.rules import add_rules
 from state.retrieval.selection import select_top
 from state.retrieval.sessions import add_neighbours
-from state.retrieval.weights import SOURCES
+from state.retrieval.weights import SOURCES, Scratch, Weights
 
 if TYPE_CHECKING:
     from state.models import Models
 
-__all__ = ["SOURCES", "Candidates", "Query", "rank_candidates", "retrieve"]
+__all__ = ["SOURCES", "Candidates", "Query", "Ranked", "retrieve", "retrieve_all"]
+
+
+COLUMNS: Final = len(SOURCES)
+"""A constant, so that loops over the sources are unrolled."""
+_LARGEST: Final = np.int64((1 << 31) - 1)
 
 
 class Query(NamedTuple):
@@ -54,93 +60,196 @@ class Candidates(NamedTuple):
     """[n, len(SOURCES)] each source's part of the score; a row sums to the score."""
 
 
+class Ranked(NamedTuple):
+    """Candidates of many queries, a row for each."""
+
+    items: Ints
+    """[n, size] as in `Candidates`, like the next two."""
+    scores: Floats
+    """[n, size]"""
+    contributions: Floats
+    """[n, size, len(SOURCES)]"""
+    counts: Ints
+    """[n] candidates of each query; beyond them a row's scores are 0, the others undefined."""
+
+    def of(self, row: int) -> Candidates:
+        """Candidates of one query."""
+        count = self.counts[row]
+        return Candidates(self.items[row, :count], self.scores[row, :count], self.contributions[row, :count])
+
+
+class Queries(NamedTuple):
+    """Many queries as columns, for one kernel call."""
+
+    entries: Ints
+    """[m] dense ids, -1 for an unknown item: each query's `exclude`, `history` and `session`, as given."""
+    ends: Longs
+    """[n, 3] end of each of the three in `entries`; the first begins where the query before ends."""
+    own: Longs
+    """[n] as in `sessions.add_neighbours`."""
+
+
 def retrieve(models: "Models", query: Query) -> Candidates:
     """The best `query.size` candidates for this query, fewer where the models know fewer."""
-    size = max(0, min(query.size, models.n_items))
-    items = np.empty(size, np.int32)
-    scores = np.empty(size, np.float32)
-    contributions = np.empty((size, len(SOURCES)), np.float32)
-    found = rank_candidates(
-        models.box,
-        models.dense_ids(query.session[::-1]),
-        models.dense_ids(query.history[::-1]),
-        models.dense_ids(query.exclude),
-        models.untried(),
-        models.session_sequence(query.session_key),
-        items,
-        scores,
-        contributions,
+    found = retrieve_all(models, [query], query.size)
+    return found.of(0)
+
+
+def retrieve_all(models: "Models", queries: Sequence[Query], size: int) -> Ranked:
+    """The best `size` candidates for each query, as `retrieve` finds them; one kernel call for all."""
+    rows, size = len(queries), max(0, min(size, models.n_items))
+    items = np.empty((rows, size), np.int32)
+    scores = np.zeros((rows, size), np.float32)
+    contributions = np.empty((rows, size, len(SOURCES)), np.float32)
+    counts = np.empty(rows, np.int32)
+    columns = _columns(models, queries)
+    rank_all(models.box, *columns, models.untried(), items, scores, contributions, counts)
+    return Ranked(items, scores, contributions, counts)
+
+
+def _columns(models: "Models", queries: Sequence[Query]) -> Queries:
+    entries: list[str] = []
+    ends: list[int] = []
+    own: list[int] = []
+    id_of, sequence_of = models.items.ids.get, models.session_sequence
+    for session, history, exclude, _, _, session_key in queries:
+        for part in (exclude, history, session):
+            entries += part
+            ends.append(len(entries))
+        own.append(sequence_of(session_key))
+    return Queries(
+        np.array([id_of(item_id, -1) for item_id in entries], np.int32),
+        np.array(ends, np.int64).reshape(-1, 3),
+        np.array(own, np.int64),
     )
-    return Candidates(items[:found], scores[:found], contributions[:found])
 
 
 @kernel
-def rank_candidates(
+def rank_all(
     box: Box,
-    session: Ints,
-    history: Ints,
-    exclude: Ints,
+    entries: Ints,
+    ends: Longs,
+    own: Longs,
     untried: Ints,
-    own: int,
+    items: Ints,
+    scores: Floats,
+    contributions: Floats,
+    counts: Ints,
+) -> None:
+    """Fill a row [size] of `items`, `scores`, `contributions` for each query; `counts` [n] says how far.
+
+    `entries`, `ends` and `own` are those of `Queries`, the results those of `Ranked`. `untried` items come
+    last, with score 0, where the sources do not fill the slate.
+    """
+    # Once for all queries: numba counts the references of every array of a part each time it is taken out.
+    index, rules, popularity = box.sessions, box.rules, box.popularity
+    weights, scratch = box.weights, box.scratch
+    relative = relative_scores(popularity)
+    newest, recalled = np.empty(entries.size, np.int32), np.empty(weights.history.steps.size, np.int32)
+    by_item, flags, touched = scratch.scores, scratch.flags, scratch.touched
+    start = 0
+    for n in range(counts.size):
+        excluded, former, end = ends[n]
+        for item in entries[start:excluded]:
+            if item >= 0:
+                flags[item] |= EXCLUDED
+        history = recalled[: _newest(entries, excluded, former, recalled, flags, RECALLED)]
+        session = newest[: _newest(entries, former, end, newest, flags, EARLIER)]
+        if session.size:
+            flags[session[0]] ^= EARLIER | CURRENT
+        # The neighbours come first: they weigh all items touched so far by idf.
+        count = add_neighbours(
+            index, weights.sessions, scratch.sessions, session, own[n], by_item, flags, touched, 0
+        )
+        count = add_rules(rules, weights.rules, session, by_item, flags, touched, count)
+        count = add_popular(popularity, relative, by_item, flags, touched, count)
+        count = add_history(weights.history, history, by_item, flags, touched, count)
+        counts[n] = _rank(popularity, weights, scratch, count, untried, items[n], scores[n], contributions[n])
+        _clear(scratch, entries[start:end], count)
+        start = end
+
+
+@kernel
+def _clear(scratch: Scratch, entries: Ints, count: int) -> None:
+    """Leave the work space as the next query needs it."""
+    for entry in entries:
+        if entry >= 0:
+            scratch.flags[entry] = 0
+    for i in range(count):
+        item = scratch.touched[i]
+        scratch.flags[item] = 0
+        for source in range(COLUMNS):
+            scratch.scores[item, source] = 0.0
+
+
+@kernel
+def _newest(entries: Ints, start: int, end: int, newest: Ints, flags: Bytes, flag: int) -> int:
+    """Write the known items of a part of `entries` to `newest`, newest first and each once; returns how many.
+
+    As many as there is room for; they get the flag.
+    """
+    count = 0
+    for i in range(end - 1, start - 1, -1):
+        item = entries[i]
+        if item >= 0 and flags[item] & flag == 0 and count < newest.size:
+            flags[item] |= flag
+            newest[count] = item
+            count += 1
+    return count
+
+
+@kernel
+def _rank(
+    popularity: Popularity,
+    weights: Weights,
+    scratch: Scratch,
+    count: int,
+    untried: Ints,
     items: Ints,
     scores: Floats,
     contributions: Floats,
 ) -> int:
-    """Fill `items`, `scores`, `contributions`, all [size] rows, with the best candidates; returns how many.
-
-    Lists of items are dense ids, distinct, newest first. `untried` items come last, with score 0,
-    where the sources do not fill the slate; `own` is as in `sessions.add_neighbours`.
-    """
-    flags, touched = box.scratch.flags, box.scratch.touched
-    _mark(flags, session, exclude)
-    count = _propose(box, session, history, own)
-    factors = _scale(box.scratch.scores, touched, count, box.weights.blend)
-    kept = _keep(box, count)
-    found = _rank(box, kept, factors, items, scores)
+    """Write the best of the first `count` touched items in order, each with its sources; returns how many."""
+    by_item, flags, touched, values = scratch.scores, scratch.flags, scratch.touched, scratch.values
+    factors = _factors(by_item, touched, count, weights.blend)
+    current, earlier = weights.repeat_current, weights.repeat_earlier
+    kept = 0
+    for i in range(count):
+        item = touched[i]
+        flag = flags[item]
+        repeat = _repeat(flag, current, earlier)
+        if popularity.recommendable[item] and not flag & EXCLUDED and repeat > 0.0:
+            score = np.float32(0.0)
+            for source in range(COLUMNS):
+                score += factors[source] * by_item[item, source]
+            values[kept] = repeat * score
+            touched[i] = touched[kept]
+            touched[kept] = item
+            kept += 1
+    found = select_top(values, kept, items.size, scratch.ranked, scratch.sessions.buckets)
+    _sort(touched, values, scratch.ranked, found, scratch.keys, items, scores)
     for place in range(found):
-        repeat = _repeat(flags[items[place]], box.weights.repeat_current, box.weights.repeat_earlier)
-        for source in range(factors.size):
-            share = factors[source] * box.scratch.scores[items[place], source]
+        repeat = _repeat(flags[items[place]], current, earlier)
+        for source in range(COLUMNS):
+            share = factors[source] * by_item[items[place], source]
             contributions[place, source] = repeat * share
     filled = _fill(untried, flags, items, found)
     scores[found:filled] = 0.0
     contributions[found:filled] = 0.0
-    _clear(box, session, exclude, count)
     return filled
 
 
 @kernel
-def _mark(flags: Bytes, session: Ints, exclude: Ints) -> None:
-    for back in range(session.size):
-        flags[session[back]] |= CURRENT if back == 0 else EARLIER
-    for item in exclude:
-        flags[item] |= EXCLUDED
-
-
-@kernel
-def _propose(box: Box, session: Ints, history: Ints, own: int) -> int:
-    """Let every source score its items; returns how many were touched."""
-    weights = box.weights
-    scores, flags, touched = box.scratch.scores, box.scratch.flags, box.scratch.touched
-    # The neighbours come first: they weigh all items touched so far by idf.
-    count = add_neighbours(
-        box.sessions, weights.sessions, box.scratch.sessions, session, own, scores, flags, touched, 0
-    )
-    count = add_rules(box.rules, weights.rules, session, scores, flags, touched, count)
-    count = add_popular(box.popularity, scores, flags, touched, count)
-    return add_history(weights.history, history, scores, flags, touched, count)
-
-
-@kernel
-def _scale(by_item: Floats, touched: Ints, count: int, weights: Floats) -> Floats:
+def _factors(by_item: Floats, touched: Ints, count: int, weights: Floats) -> Floats:
     """[sources] weight over the largest score, for each source."""
-    factors = np.zeros(weights.size, np.float32)
-    for source in range(weights.size):
-        top = np.float32(0.0)
-        for i in range(count):
-            top = max(top, by_item[touched[i], source])
-        if top > 0.0:
-            factors[source] = weights[source] / top
+    factors = np.zeros(COLUMNS, np.float32)
+    for i in range(count):
+        row = touched[i]
+        for source in range(COLUMNS):
+            factors[source] = max(factors[source], by_item[row, source])
+    for source in range(COLUMNS):
+        if factors[source] > 0.0:
+            factors[source] = weights[source] / factors[source]
     return factors
 
 
@@ -154,53 +263,23 @@ def _repeat(flag: int, current: float, earlier: float) -> float:
 
 
 @kernel
-def _keep(box: Box, count: int) -> int:
-    """Move what may be shown to the front of `touched`; returns how many."""
-    touched, flags, recommendable = box.scratch.touched, box.scratch.flags, box.popularity.recommendable
-    current, earlier = box.weights.repeat_current, box.weights.repeat_earlier
-    kept = 0
-    for i in range(count):
-        item = touched[i]
-        flag = flags[item]
-        if recommendable[item] and not flag & EXCLUDED and _repeat(flag, current, earlier) > 0.0:
-            touched[i] = touched[kept]
-            touched[kept] = item
-            kept += 1
-    return kept
-
-
-@kernel
-def _rank(box: Box, kept: int, factors: Floats, items: Ints, scores: Floats) -> int:
-    """Write the best of the first `kept` touched items to `items` and `scores`; returns how many."""
-    touched, flags, by_item = box.scratch.touched, box.scratch.flags, box.scratch.scores
-    values, ranked = box.scratch.values, box.scratch.ranked
-    current, earlier = box.weights.repeat_current, box.weights.repeat_earlier
-    for i in range(kept):
-        item = touched[i]
-        score = np.float32(0.0)
-        for source in range(factors.size):
-            score += factors[source] * by_item[item, source]
-        values[i] = _repeat(flags[item], current, earlier) * score
-    found = select_top(values, kept, items.size, ranked, box.scratch.sessions.buckets)
-    _sort(touched, values, ranked, found, items, scores)
-    return found
-
-
-@kernel
-def _sort(touched: Ints, values: Floats, ranked: Ints, found: int, items: Ints, scores: Floats) -> None:
-    """Insert the selected items in order: score falling, then dense id rising."""
+def _sort(
+    touched: Ints, values: Floats, ranked: Ints, found: int, keys: Longs, items: Ints, scores: Floats
+) -> None:
+    """Write the selected items in order: score falling, then dense id rising."""
+    bits = values.view(np.int32)
     for i in range(found):
-        item = touched[ranked[i]]
-        score = values[ranked[i]]
+        # Scores are not negative, so their bits rise as they do; both in one number, to compare once.
+        key = (np.int64(bits[ranked[i]]) << 32) | (_LARGEST - touched[ranked[i]])
         place = i
-        while place > 0 and (
-            scores[place - 1] < score or (scores[place - 1] == score and items[place - 1] > item)
-        ):
-            scores[place] = scores[place - 1]
-            items[place] = items[place - 1]
+        while place > 0 and keys[place - 1] < key:
+            keys[place] = keys[place - 1]
             place -= 1
-        scores[place] = score
-        items[place] = item
+        keys[place] = key
+    by_bits = scores.view(np.int32)
+    for i in range(found):
+        by_bits[i] = keys[i] >> 32
+        items[i] = _LARGEST - (keys[i] & _LARGEST)
 
 
 @kernel
@@ -211,16 +290,3 @@ def _fill(untried: Ints, flags: Bytes, items: Ints, found: int) -> int:
             items[found] = item
             found += 1
     return found
-
-
-@kernel
-def _clear(box: Box, session: Ints, exclude: Ints, count: int) -> None:
-    """Leave the work space as the next query needs it."""
-    flags, touched = box.scratch.flags, box.scratch.touched
-    for item in session:
-        flags[item] = 0
-    for item in exclude:
-        flags[item] = 0
-    for i in range(count):
-        flags[touched[i]] = 0
-        box.scratch.scores[touched[i]] = 0.0

@@ -11,3 +11,5 @@ EXCLUDED: Final = 4
 """Must not come back."""
 TOUCHED: Final = 8
 """Already among the candidates."""
+RECALLED: Final = 16
+"""An item of former sessions."""

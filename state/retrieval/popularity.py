@@ -137,17 +137,29 @@ def untried(popularity: Popularity) -> Ints:
 
 
 @kernel
-def add_popular(popularity: Popularity, scores: Floats, flags: Bytes, touched: Ints, count: int) -> int:
-    """Score the pool's items. Arguments and result as in `sessions.add_neighbours`."""
+def relative_scores(popularity: Popularity) -> Floats:
+    """[items in the pool] score over the largest, in the pool's order: the same for every query."""
+    count = popularity.counters[0]
+    relative = np.zeros(count, np.float32)
     top = 0.0
-    for i in range(popularity.counters[0]):
+    for i in range(count):
         top = max(top, popularity.score[popularity.pool[i]])
-    for i in range(popularity.counters[0]):
+    if top > 0.0:
+        for i in range(count):
+            relative[i] = popularity.score[popularity.pool[i]] / top
+    return relative
+
+
+@kernel
+def add_popular(
+    popularity: Popularity, relative: Floats, scores: Floats, flags: Bytes, touched: Ints, count: int
+) -> int:
+    """Score the pool's items by `relative_scores`. Other arguments: see `sessions.add_neighbours`."""
+    for i in range(relative.size):
         item = popularity.pool[i]
         if flags[item] & TOUCHED == 0:
             flags[item] |= TOUCHED
             touched[count] = item
             count += 1
-        if top > 0.0:
-            scores[item, COLUMN] += popularity.score[item] / top
+        scores[item, COLUMN] += relative[i]
     return count

@@ -1,7 +1,8 @@
 """The k largest of n scores in a few passes, without sorting.
 
 Radix selection from the most significant bits: non-negative floats order as their bits do, so a histogram of
-the bits says in which bucket the k-th largest lies, and the next pass looks into that bucket alone.
+the bits says in which bucket the k-th largest lies, and the next pass looks into that bucket alone. A handful
+of values is sorted instead.
 """
 
 import numpy as np
@@ -9,7 +10,9 @@ import numpy as np
 from state.kernel import kernel
 from state.retrieval.arrays import Floats, Ints
 
-BUCKETS = 1024
+BUCKETS = 256
+FEW = 16
+"""At most so many values are sorted; `BUCKETS` holds them."""
 
 
 @kernel
@@ -64,7 +67,28 @@ def _kth_largest(bits: Ints, count: int, k: int, low: int, high: int, buckets: I
         while buckets[bucket] < wanted:
             wanted -= buckets[bucket]
             bucket -= 1
+        is_few = buckets[bucket] <= FEW
         if shift == 0:
             return int(first + bucket), int(wanted)
         last = min(last, first + ((bucket + 1) << shift) - 1)
         first += bucket << shift
+        if is_few:
+            return _kth_of_few(bits, count, wanted, int(first), int(last), buckets)
+
+
+@kernel
+def _kth_of_few(bits: Ints, count: int, k: int, first: int, last: int, largest: Ints) -> tuple[int, int]:
+    """`_kth_largest` of those in [first, last]; `largest` is scratch for all of them."""
+    found = 0
+    for i in range(count):
+        if first <= bits[i] <= last:
+            place = found
+            while place > 0 and largest[place - 1] < bits[i]:
+                largest[place] = largest[place - 1]
+                place -= 1
+            largest[place] = bits[i]
+            found += 1
+    equals = 0
+    while equals < k and largest[k - 1 - equals] == largest[k - 1]:
+        equals += 1
+    return int(largest[k - 1]), equals

@@ -106,6 +106,10 @@ class SessionScratch(NamedTuple):
     """[query_items * postings] their similarity."""
     chosen: Ints
     """[query_items * postings]"""
+    gathered: Ints
+    """[neighbours * session_items] rows of the neighbours: far apart in the index, side by side here."""
+    sizes: Ints
+    """[neighbours] items of each."""
     buckets: Ints
     """[selection.BUCKETS]"""
 
@@ -137,6 +141,8 @@ def session_scratch(config: ModelConfig, sessions: int) -> SessionScratch:
         slots=np.zeros(met, np.int32),
         values=np.zeros(met, np.float32),
         chosen=np.zeros(met, np.int32),
+        gathered=np.zeros(config.neighbours * config.session_items, np.int32),
+        sizes=np.zeros(config.neighbours, np.int32),
         buckets=np.zeros(BUCKETS, np.int32),
     )
 
@@ -277,13 +283,21 @@ def add_neighbours(
     for i in range(chosen):
         top = max(top, scratch.values[scratch.chosen[i]])
     first = count
+    width = index.rows.shape[1]
+    # By itself, the processor waits for many of these rows at once.
+    for i in range(chosen):
+        slot = scratch.slots[scratch.chosen[i]]
+        size = index.size[slot]
+        scratch.sizes[i] = size
+        for place in range(size):
+            scratch.gathered[i * width + place] = index.rows[slot, place]
     for i in range(chosen):
         slot = scratch.slots[scratch.chosen[i]]
         value = scratch.values[scratch.chosen[i]]
         if value > 0.0:
             steps = int(scratch.similarity[slot, 1]) - 1
             vote = (value / top) ** weights.exponent * weights.vote[steps]
-            row = index.rows[slot, : index.size[slot]]
+            row = scratch.gathered[i * width : i * width + scratch.sizes[i]]
             count = _vote(row, vote, weights.place, scores, flags, touched, count)
     for i in range(met):
         scratch.similarity[scratch.slots[i], 0] = 0.0

@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from state.retrieval.arrays import Bytes, Floats, Ints
+from state.retrieval.arrays import Bytes, Floats, Ints, Longs
 from state.retrieval.config import ModelConfig
 from state.retrieval.history import HistoryWeights, history_weights
 from state.retrieval.popularity import PopularityWeights, popularity_weights
@@ -47,6 +47,8 @@ class Scratch(NamedTuple):
     """[items]"""
     values: Floats
     """[items]"""
+    keys: Longs
+    """[items]"""
 
 
 def model_weights(config: ModelConfig) -> Weights:
@@ -78,4 +80,5 @@ def new_scratch(config: ModelConfig, items: int, sessions: int) -> Scratch:
         touched=np.zeros(items, np.int32),
         ranked=np.zeros(items, np.int32),
         values=np.zeros(items, np.float32),
+        keys=np.zeros(items, np.int64),
     )

@@ -88,7 +88,7 @@ class ClosedLoop:
         span = Span("events", self._offset - len(events), self._offset - 1)
         self.models.learn([delta_of(outcome, [span], partition=0, events=len(events), dead_letters=0)])
         if answered:
-            self._show(outcome.slates)
+            self._show(list(outcome.slates))
 
     def _show(self, slates):
         rows = slate_rows(slates, self._index, 10)

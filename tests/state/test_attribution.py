@@ -1,7 +1,6 @@
 import math
-from struct import unpack
+from struct import pack
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +17,7 @@ from state.attribution import (
 )
 from state.event import EVENT_TYPES, Event, EventItem
 from state.profile import MAX_OPEN_SLATES, NEW_PROFILE
+from state.shortest import as_double
 from state.slate import Slate, SlateItem, Trigger
 
 RULES = RewardRules()
@@ -25,7 +25,7 @@ T = 1_700_000_000_000
 
 
 def slate(offset, *items, time=T, scenario="feed"):
-    """A slate of these items with propensities .5, .25, ... as float32."""
+    """A slate of these items with propensities .9, .81, ... of float32, as they are read."""
     return Slate(
         slate_id=f"events-0-{offset}",
         user_id="u",
@@ -39,7 +39,7 @@ def slate(offset, *items, time=T, scenario="feed"):
         candidates=60,
         candidates_hash="0" * 16,
         items=tuple(
-            SlateItem(item, position, 1.0, float(np.float32(0.9**position)), ())
+            SlateItem(item, position, 1.0, as_double(0.9**position), ())
             for position, item in enumerate(items, start=1)
         ),
     )
@@ -181,7 +181,7 @@ class TestOpenSlate:
         shown = slate(1, "a", "b", "c")
         (kept,) = profile(shown).open_slates
         assert [kept.position_of(item) for item in "abcd"] == [1, 2, 3, None]
-        assert unpack("<3f", kept.propensities) == tuple(item.propensity for item in shown.items)
+        assert kept.propensities == pack("<3f", *[item.propensity for item in shown.items])
         assert (kept.slate_id, kept.time, kept.scenario) == (shown.slate_id, T, "feed")
 
     def test_an_event_does_not_answer_the_slate_it_asked_for(self):

@@ -3,21 +3,25 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from state.catalogue import CatalogueItem
 from state.event import Event, EventItem, Inbound, Origin
 from state.models import Models
+from state.policy.base import choose
 from state.policy.epsilon_greedy import EpsilonGreedy
 from state.policy.shares import Shares
 from state.policy.softmax import Softmax
 from state.policy.uniform import Uniform
 from state.profile import NEW_PROFILE
-from state.recommend import Recommender, RecommendRules, candidates_hash
+from state.recommend import Recommender, RecommendRules, candidates_hash, query_of
 from state.retrieval.blend import SOURCES, Query, retrieve
 from state.retrieval.config import ModelConfig
 from state.seeds import seed_of
 from state.session import SessionRules, fold_event
-from state.slate import Trigger
+from state.shortest import as_double
+from state.slate import Slate, SlateItem, Source, Trigger
 from tests.state.retrieval.shops import make_delta, make_interactions
 
 T = 1_763_831_000_000
@@ -60,7 +64,7 @@ def everyone(policy):
 
 def slate_of(models, *inbounds, rules=RULES, policy=None):
     decide = Recommender(models, everyone(policy or Softmax()), rules)
-    return decide(after(*inbounds), inbounds[-1])
+    return decide([(after(*inbounds), inbounds[-1])])[0]
 
 
 def item_ids(slate):
@@ -79,7 +83,7 @@ def test_a_slate_says_whom_it_answers_and_why(shop):
 def test_the_time_of_a_slate_is_the_logs_not_the_events(shop):
     event, origin = inbound(time=T)
     late = Inbound(event, origin._replace(time=T + 90_000))
-    slate = Recommender(shop, everyone(Softmax()), RULES)(after(late), late)
+    slate = Recommender(shop, everyone(Softmax()), RULES)([(after(late), late)])[0]
     assert (slate.time, slate.trigger.time) == (T + 90_000, T)
 
 
@@ -89,11 +93,11 @@ def test_positions_count_from_one_and_no_item_comes_twice(shop):
     assert len(set(item_ids(slate))) == 5
 
 
-def test_scores_and_propensities_are_float32_numbers_and_the_slates_is_their_product(shop):
+def test_scores_and_propensities_are_float32_numbers_in_short_and_the_slates_is_their_product(shop):
     slate = slate_of(shop, inbound())
     for item in slate.items:
-        assert item.propensity == float(np.float32(item.propensity))
-        assert item.score == float(np.float32(item.score))
+        assert item.propensity == as_double(np.float32(item.propensity))
+        assert item.score == as_double(np.float32(item.score))
         assert 0 < item.propensity <= 1
         assert item.score >= 0
     assert slate.slate_propensity == pytest.approx(
@@ -111,7 +115,7 @@ def test_the_logged_propensities_are_those_of_the_policy_over_the_candidates(sho
     for item in slate.items:
         index = ids.index(item.item_id)
         assert item.propensity == pytest.approx(policy.distribution(found.scores, taken)[index], rel=1e-5)
-        assert item.score == float(found.scores[index])
+        assert np.float32(item.score) == found.scores[index]
         taken.append(index)
 
 
@@ -134,7 +138,8 @@ def test_the_candidates_hash_is_blake2b_over_the_ids_in_their_ranked_order(shop)
 
 
 def test_the_hash_tells_orders_and_borders_apart():
-    hashes = {candidates_hash(ids) for ids in (["a", "b"], ["b", "a"], ["ab"], [], ["a"], ["ä"])}
+    lists = (["a", "b"], ["b", "a"], ["ab"], [], ["a"], ["ä"])
+    hashes = {candidates_hash("\n".join(ids).encode()) for ids in lists}
     assert len(hashes) == 6
     assert all(len(digest) == 16 for digest in hashes)
 
@@ -163,7 +168,7 @@ def test_a_users_slates_are_drawn_by_the_policy_of_their_share(shop):
     seen = set()
     for user, offset in ((f"u{n % 20}", n) for n in range(60)):
         asked = inbound(user_id=user, offset=offset)
-        slate = decide(after(asked), asked)
+        slate = decide([(after(asked), asked)])[0]
         policy = shares.policy_of(asked.event.key)
         assert (slate.policy, slate.policy_version) == (policy.name, policy.version)
         if policy.name == "random":
@@ -177,7 +182,10 @@ def test_users_of_the_same_id_in_two_tenants_have_shares_of_their_own(shop):
     shares = Shares([(Softmax(), 0.5), (Uniform(), 0.5)], "test")
     decide = Recommender(shop, shares, RULES)
     asked = [inbound(user_id="ann", tenant=tenant) for tenant in ("a", "b", "c", "d", "e", "f", "g", "h")]
-    assert {decide(after(each), each).policy for each in asked} == {"softmax", "random"}
+    assert {slate.policy for slate in decide([(after(each), each) for each in asked])} == {
+        "softmax",
+        "random",
+    }
 
 
 def test_the_item_one_looks_at_is_not_recommended(shop):
@@ -228,11 +236,11 @@ def test_a_session_is_not_its_own_neighbour():
 def test_a_shop_that_nobody_has_visited_gets_an_empty_slate():
     slate = slate_of(Models(), inbound())
     assert (slate.items, slate.candidates, slate.slate_propensity) == ((), 0, 1.0)
-    assert slate.candidates_hash == candidates_hash([])
+    assert slate.candidates_hash == candidates_hash(b"")
 
 
 def test_a_brand_new_user_is_shown_what_is_popular(shop):
-    slate = Recommender(shop, everyone(Softmax()), RULES)(NEW_PROFILE, inbound((), "search"))
+    slate = Recommender(shop, everyone(Softmax()), RULES)([(NEW_PROFILE, inbound((), "search"))])[0]
     assert len(slate.items) == 5
     assert all({source.name for source in item.sources} == {"popularity"} for item in slate.items)
 
@@ -280,6 +288,73 @@ def test_a_slate_too_improbable_for_a_double_has_no_propensity_of_its_own():
     rules = RecommendRules(slots=200, candidates=900)
     decide = Recommender(models, everyone(EpsilonGreedy(epsilon=1.0)), rules)
     event = inbound((), "search")
-    slate = decide(after(event), event)
+    slate = decide([(after(event), event)])[0]
     assert math.prod(item.propensity for item in slate.items) == 0.0
     assert slate.slate_propensity is None
+
+
+# Many at once ----------------------------------------------------------------------------------------
+
+WIDE = Shares([(Softmax(), 0.5), (EpsilonGreedy(epsilon=0.3), 0.2), (Uniform(), 0.3)], "test")
+IDS = st.sampled_from([f"i{n}" for n in range(25)] + ["new"])
+HISTORIES = st.lists(
+    st.tuples(st.lists(IDS, min_size=1, max_size=4), st.sampled_from(["click", "purchase", "view"])),
+    min_size=1,
+    max_size=6,
+)
+
+
+def asked_by(user, history, start):
+    """The last of a user's events, a day apart, and the profile after them."""
+    inbounds = [
+        inbound(items, kind, offset=start + n, time=T + n * DAY, user_id=user)
+        for n, (items, kind) in enumerate(history)
+    ]
+    return after(*inbounds), inbounds[-1]
+
+
+def one_at_a_time(models, profile, asked):
+    """The definition of a slate, in plain Python."""
+    event, origin = asked
+    found = retrieve(models, query_of(profile, origin.time, RULES))
+    policy, seed = WIDE.policy_of(event.key), seed_of(*origin[:3])
+    choice = choose(policy, found.scores, RULES.slots, seed)
+    names = [models.item_ids[item] for item in found.items]
+    drawn = zip(choice.indices.tolist(), choice.propensities.tolist(), strict=True)
+    items = [
+        SlateItem(
+            names[index],
+            position,
+            as_double(found.scores[index]),
+            as_double(propensity),
+            tuple(
+                Source(name, as_double(share))
+                for name, share in zip(SOURCES, found.contributions[index].tolist(), strict=True)
+                if share
+            ),
+        )
+        for position, (index, propensity) in enumerate(drawn, 1)
+    ]
+    return Slate(
+        slate_id=f"events-3-{origin.offset}",
+        user_id=event.user_id,
+        tenant=event.tenant,
+        scenario=event.scenario,
+        time=origin.time,
+        trigger=Trigger(event.event_id, event.time, "events", 3, origin.offset),
+        policy=policy.name,
+        policy_version=policy.version,
+        seed=seed,
+        candidates=len(names),
+        candidates_hash=candidates_hash("\n".join(names).encode()),
+        items=tuple(items),
+        slate_propensity=pytest.approx(math.prod(item.propensity for item in items), rel=1e-12),
+    )
+
+
+@settings(deadline=None)
+@given(st.lists(HISTORIES, max_size=6))
+def test_slates_decided_together_are_those_decided_one_at_a_time(shop, histories):
+    asked = [asked_by(f"u{n}", history, 10 * n) for n, history in enumerate(histories)]
+    slates = Recommender(shop, WIDE, RULES)(asked)
+    assert list(slates) == [one_at_a_time(shop, *each) for each in asked]

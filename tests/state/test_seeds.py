@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state.seeds import SEED_BITS, advance, log_salt, mixed, seed_of, uniform
+from state.event import Origin
+from state.seeds import SEED_BITS, advance, log_salt, mixed, seed_of, seeds_of, uniform
 
 MASK = (1 << 64) - 1
 GAMMA = 0x9E3779B97F4A7C15
@@ -90,3 +91,12 @@ def _unmixed(bits: int) -> int:
     x = unshift(x, 27)
     x = x * pow(0xBF58476D1CE4E5B9, -1, 1 << 64) & MASK
     return unshift(x, 30)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(["events", "clicks"]), st.integers(0, 99), st.integers(0, 2**63 - 1)))
+)
+def test_seeds_of_many_places_are_those_of_each(places):
+    seeds = seeds_of([Origin(*place, time=0) for place in places])
+    assert seeds.tolist() == [seed_of(*place) for place in places]

@@ -10,6 +10,7 @@ from state.event import EVENT_TYPES, Event, EventItem, Inbound, Origin
 from state.profile import NEW_PROFILE
 from state.session import fold_event
 from state.slate import Slate, SlateItem, Span, Trigger
+from state.slates import Slates
 from state.step import DEFAULT_SLATE_TYPES, StepRules, delta_of, step
 
 T = 1_763_831_000_000
@@ -29,7 +30,12 @@ def inbound(offset, user="ann", item="i0", kind="click", **fields):
     return Inbound(Event(**(event | fields)), Origin("events", 0, offset, time))
 
 
-def decide(profile, inbound):
+def one_by_one(choose):
+    """`Decide` by a function that chooses one slate."""
+    return lambda asked: Slates.of([choose(profile, inbound) for profile, inbound in asked])
+
+
+def choose(profile, inbound):
     """A slate that depends on the profile, so that a wrong one shows."""
     event, origin = inbound
     turn = sum(profile.counts) % len(ITEMS)
@@ -50,6 +56,10 @@ def decide(profile, inbound):
     )
 
 
+decide = one_by_one(choose)
+
+
+@one_by_one
 def never(profile, inbound):
     pytest.fail(f"no slate was asked for by {inbound}")
 
@@ -69,9 +79,9 @@ def test_the_slate_is_decided_on_the_profile_that_contains_its_event():
 
     def noting(profile, inbound):
         seen.append(profile.items)
-        return decide(profile, inbound)
+        return choose(profile, inbound)
 
-    step([inbound(0, item="a"), inbound(1, item="b")], {}, noting, RULES)
+    step([inbound(0, item="a"), inbound(1, item="b")], {}, one_by_one(noting), RULES)
     assert seen == [("a",), ("a", "b")]
 
 
@@ -109,7 +119,7 @@ def test_the_first_event_of_a_user_is_feedback_on_nothing():
 def test_a_duplicate_changes_nothing_and_asks_for_nothing():
     once = step([inbound(0)], {}, decide, RULES)
     again = step([inbound(1, event_id="e0")], once.profiles, never, RULES)
-    assert again == ({}, [], [], [], 1)
+    assert again == ({}, Slates.of(()), [], [], 1)
 
 
 def test_a_duplicate_within_one_run_counts_once():
@@ -181,7 +191,7 @@ def by_the_book(inbounds):
         rewards += attribute(before, event, RULES.reward)
         profile = folded.profile
         if event.type in RULES.slate_types:
-            slates.append(decide(profile, each))
+            slates.append(choose(profile, each))
             profile = open_slate(profile, slates[-1], RULES.reward)
         profiles[event.key] = profile
     return profiles, slates, rewards
@@ -218,6 +228,7 @@ def test_an_audit_that_looks_up_what_was_published_finds_the_same_profiles(seed)
     original = step(inbounds, {}, decide, RULES)
     published = {slate.trigger.offset: slate for slate in original.slates}
 
+    @one_by_one
     def look_up(profile, inbound):
         return published[inbound.origin.offset]
 
@@ -230,8 +241,9 @@ def test_an_audit_notices_a_slate_that_was_not_the_published_one():
     inbounds = random_inbounds(1)
     original = step(inbounds, {}, decide, RULES)
 
+    @one_by_one
     def wrong(profile, inbound):
-        slate = decide(profile, inbound)
+        slate = choose(profile, inbound)
         return replace(slate, items=slate.items[:1])
 
     assert step(inbounds, {}, wrong, RULES).profiles != original.profiles

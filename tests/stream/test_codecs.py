@@ -1,17 +1,20 @@
 import json
 from struct import pack
+from unittest.mock import patch
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state.errors import REASONS, InvalidEvent, InvalidItem, InvalidRecord, UnreadableState
 from state.event import EVENT_TYPES, Event, EventItem, EventRules, Origin
+from state.parse import WIRE_FIELDS
 from state.profile import NEW_PROFILE, PROFILE_VERSION, OpenSlate, Profile, item_hashes
 from state.slate import Delta, Reward, Slate, SlateItem, Source, Span, Trigger
 from stream.codecs import (
     Marker,
+    decode_any_event,
     decode_delta,
     decode_event,
     decode_item,
@@ -198,6 +201,70 @@ class TestEvents:
     )
     def test_every_event_survives_its_bytes(self, event):
         assert decode_event(encode_event(event), Origin("elsewhere", 0, 0, NOW), RULES) == event
+
+
+# Every field's own types, others, and what JSON writers do to numbers; twice the same name too.
+TEXTS = st.sampled_from(
+    [
+        '""',
+        '"click"',
+        '"search"',
+        '"impression"',
+        '"u"',
+        '"a|b"',
+        '"\\u00a0"',
+        '"\\u0001"',
+        '"feed"',
+        '"2025-11-22T17:03:20Z"',
+        '"2025-11-22"',
+        json.dumps("x" * 300),
+    ]
+)
+NUMBERS = st.sampled_from(
+    [
+        *("0", "-0", "1", "7.0", "7.5", "1e3", "1e400", "-1", "1.0e-5", "9007199254740993.0", "9" * 400),
+        *(str(NOW), f"{NOW}.0", f"{NOW}.5", str(2**53), str(2**63), str(2**64), str(2**70)),
+    ]
+)
+ODD = st.sampled_from(["null", "true", "[]", "{}", "[[]]", '{"a": 1}', '[{"item_id": "a"}]', "[1]"])
+ANYTHING = TEXTS | NUMBERS | ODD
+LIKELY = {"type": TEXTS, "user_id": TEXTS | NUMBERS, "item_id": TEXTS | NUMBERS, "time": TEXTS | NUMBERS}
+
+
+@st.composite
+def wire_objects(draw, names, likely):
+    """A JSON object of fields of these names, most of them as they should be."""
+    taken = draw(st.lists(st.sampled_from(names), max_size=8))
+    fields = [(name, draw(likely.get(name, ANYTHING) | ANYTHING)) for name in [*likely, *taken]]
+    return "{" + ",".join(f'"{name}":{value}' for name, value in fields) + "}"
+
+
+WIRE_ITEMS = st.lists(
+    wire_objects(["item_id", "quantity", "price", "coupon"], {"item_id": TEXTS}), max_size=3
+).map(lambda items: f"[{','.join(items)}]")
+WIRE_EVENTS = wire_objects(
+    [*sorted(WIRE_FIELDS) * 2, "unknown"], LIKELY | {"items": st.just("null") | WIRE_ITEMS}
+)
+
+
+@settings(max_examples=1500)
+@given(WIRE_EVENTS | st.binary(max_size=50).map(lambda value: value.decode("latin1")))
+def test_the_short_way_to_an_event_gives_what_the_long_way_gives(text):
+    def outcome(decode):
+        try:
+            return decode(text.encode(), ORIGIN, RULES)
+        except InvalidEvent as error:
+            return error.reason, error.detail
+
+    assert outcome(decode_event) == outcome(decode_any_event)
+
+
+def test_the_short_way_is_taken():
+    with patch("stream.codecs.decode_any_event") as long_way:
+        assert decode(CLICK | {"time": "2025-11-22T17:03:20Z", "items": [{"item_id": 1}]}).user_id == "u"
+        long_way.assert_not_called()
+        decode(CLICK | {"unknown": 1})
+        long_way.assert_called_once()
 
 
 class TestItems:

@@ -6,6 +6,7 @@ import pytest
 
 from state.errors import Refused
 from state.slate import Reward, Slate, SlateItem, Trigger
+from state.slates import Slates
 from state.step import Outcome
 from stream.measures import Cycle, measure
 from stream.metrics import (
@@ -156,7 +157,7 @@ def reward(kind, delay_seconds):
 
 
 def result(slates=(), rewards=(), inbounds=(), rejected=(), laps=(1.0, 2.0, 3.0, 4.0)):
-    outcome = Outcome({}, slates, rewards, (), 0)
+    outcome = Outcome({}, Slates.of(slates), rewards, (), 0)
     return Result((), {}, (), (), (), (), inbounds, outcome, {}, rejected, Laps(*laps), None)
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from state.policy.base import choose
 from state.policy.epsilon_greedy import EpsilonGreedy
 from state.policy.registry import POLICY_NAMES
 from state.policy.softmax import Softmax
@@ -59,7 +60,7 @@ def test_every_registered_policy_is_under_contract():
 @every_policy
 @every_shape
 def test_probabilities_sum_to_1_over_the_candidates_at_each_position(policy, scores):
-    choice = policy.choose(scores, len(scores), seed=5)
+    choice = choose(policy, scores, len(scores), seed=5)
     taken = choice.indices.tolist()
     for depth in range(len(scores)):
         distribution = policy.distribution(scores, taken[:depth])
@@ -74,7 +75,7 @@ def test_probabilities_sum_to_1_over_the_candidates_at_each_position(policy, sco
 @every_shape
 def test_a_chosen_item_has_the_probability_that_the_distribution_gives_it(policy, scores):
     for seed in seeds(50):
-        indices, propensities = policy.choose(scores, SLOTS, seed)
+        indices, propensities = choose(policy, scores, SLOTS, seed)
         for depth, (index, propensity) in enumerate(zip(indices, propensities, strict=True)):
             wanted = policy.distribution(scores, indices[:depth].tolist())[index]
             assert math.isclose(propensity, wanted, rel_tol=2e-7)
@@ -85,7 +86,7 @@ def test_a_chosen_item_has_the_probability_that_the_distribution_gives_it(policy
 @pytest.mark.parametrize("slots", [0, 1, SLOTS, 100])
 def test_a_slate_has_different_candidates_and_probabilities_of_float32(policy, scores, slots):
     for seed in seeds(50):
-        indices, propensities = policy.choose(scores, slots, seed)
+        indices, propensities = choose(policy, scores, slots, seed)
         assert (indices.dtype, propensities.dtype) == (np.int32, np.float32)
         assert len(indices) == len(propensities) == min(slots, len(scores))
         assert len(set(indices.tolist())) == len(indices)
@@ -96,7 +97,7 @@ def test_a_slate_has_different_candidates_and_probabilities_of_float32(policy, s
 @every_policy
 @every_shape
 def test_the_same_seed_draws_the_same_slate(policy, scores):
-    first, second = (policy.choose(scores, SLOTS, seed=2**53 - 1) for _ in range(2))
+    first, second = (choose(policy, scores, SLOTS, seed=2**53 - 1) for _ in range(2))
     assert first.indices.tolist() == second.indices.tolist()
     assert first.propensities.tobytes() == second.propensities.tobytes()
 
@@ -104,7 +105,7 @@ def test_the_same_seed_draws_the_same_slate(policy, scores):
 @pytest.mark.parametrize("policy", [EpsilonGreedy(epsilon=0.4), Softmax(), Uniform()], ids=named)
 def test_other_seeds_draw_other_slates(policy):
     scores = np.array(SHAPES["falling"])
-    drawn = {tuple(policy.choose(scores, 10, seed).indices.tolist()) for seed in seeds(100)}
+    drawn = {tuple(choose(policy, scores, 10, seed).indices.tolist()) for seed in seeds(100)}
     assert len(drawn) > 50
 
 
@@ -116,7 +117,7 @@ def test_slates_are_as_frequent_as_their_logged_propensities_say(policy, scores)
     slots = min(3, len(scores))
     logged, counts = {}, Counter()
     for seed in seeds(DRAWS):
-        indices, propensities = policy.choose(scores, slots, seed)
+        indices, propensities = choose(policy, scores, slots, seed)
         slate = tuple(indices.tolist())
         counts[slate] += 1
         logged[slate] = float(np.prod(propensities, dtype=np.float64))
@@ -136,7 +137,7 @@ def test_each_position_shows_each_candidate_as_often_as_computed(policy, scores)
     slots = min(2, len(scores))
     counts = np.zeros((slots, len(scores)))
     for seed in seeds(DRAWS):
-        indices = policy.choose(scores, slots, seed).indices
+        indices = choose(policy, scores, slots, seed).indices
         counts[np.arange(slots), indices] += 1
     for depth in range(slots):
         marginal = np.zeros(len(scores))
@@ -153,7 +154,7 @@ def test_inverse_propensities_count_the_candidates_that_were_left(policy):
     """The check that needs the log alone: the mean of 1 / propensity is n, n - 1, ... down the slate."""
     scores = np.array(SHAPES["falling"][:12])
     drawn = np.array(
-        [policy.choose(scores, SLOTS, seed).propensities for seed in seeds(DRAWS)], dtype=np.float64
+        [choose(policy, scores, SLOTS, seed).propensities for seed in seeds(DRAWS)], dtype=np.float64
     )
     weights = 1.0 / drawn
     error = weights.std(axis=0) / math.sqrt(DRAWS)
@@ -169,7 +170,7 @@ def test_weighting_by_inverse_propensity_shows_every_candidate_once(policy):
     scores = np.array(SHAPES["falling"][:12])
     total = np.zeros(len(scores))
     for seed in seeds(DRAWS):
-        indices, propensities = policy.choose(scores, 1, seed)
+        indices, propensities = choose(policy, scores, 1, seed)
         total[indices[0]] += 1.0 / float(propensities[0])
     probability = policy.distribution(scores, [])
     error = np.sqrt((1.0 / probability - 1.0) / DRAWS)
@@ -191,3 +192,17 @@ def assert_frequency(count, probability):
     mean = DRAWS * probability
     spread = SIGMAS * math.sqrt(mean * max(0.0, 1.0 - probability)) + SIGMAS
     assert abs(count - mean) <= spread, f"{count} of {DRAWS} draws at probability {probability}"
+
+
+@every_policy
+def test_a_row_of_many_is_drawn_as_it_would_be_alone(policy):
+    """What stands beyond a row's candidates, and in other rows, changes nothing."""
+    counts = [60, 0, 3, 10, 1]
+    scores = np.sort(np.random.default_rng(1).random((len(counts), 60)))[:, ::-1].astype(np.float32)
+    drawn = policy.choose_all(scores, np.array(counts, np.int32), SLOTS, np.array([7, 8, 9, 10, 2**53 - 1]))
+    assert drawn.indices.shape == drawn.propensities.shape == (len(counts), SLOTS)
+    for row, (count, seed) in enumerate(zip(counts, [7, 8, 9, 10, 2**53 - 1], strict=True)):
+        alone = choose(policy, scores[row, :count], SLOTS, seed)
+        k = min(SLOTS, count)
+        assert drawn.indices[row, :k].tolist() == alone.indices.tolist()
+        assert drawn.propensities[row, :k].tolist() == alone.propensities.tolist()

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from state.policy.base import choose
 from state.policy.epsilon_greedy import MIN_EPSILON, EpsilonGreedy
 
 
@@ -17,7 +18,7 @@ def test_an_epsilon_out_of_range_is_refused(epsilon):
 
 @given(st.integers(1, 80), st.integers(1, 20), st.floats(MIN_EPSILON, 1.0), st.integers(0, 2**53 - 1))
 def test_propensities_are_those_of_exact_fractions(n, slots, epsilon, seed):
-    choice = EpsilonGreedy(epsilon=epsilon).choose(np.linspace(1.0, 0.0, n), slots, seed)
+    choice = choose(EpsilonGreedy(epsilon=epsilon), np.linspace(1.0, 0.0, n), slots, seed)
     left = list(range(n))
     for index, propensity in zip(choice.indices.tolist(), choice.propensities.tolist(), strict=True):
         wanted = Fraction(epsilon) / len(left) + (1 - Fraction(epsilon) if index == left[0] else 0)
@@ -27,7 +28,7 @@ def test_propensities_are_those_of_exact_fractions(n, slots, epsilon, seed):
 
 
 def test_nearly_no_epsilon_lists_the_ranking():
-    choice = EpsilonGreedy(epsilon=MIN_EPSILON).choose(np.linspace(1.0, 0.0, 60), slots=10, seed=3)
+    choice = choose(EpsilonGreedy(epsilon=MIN_EPSILON), np.linspace(1.0, 0.0, 60), slots=10, seed=3)
     assert choice.indices.tolist() == list(range(10))
 
 
@@ -43,5 +44,5 @@ def test_of_equal_scores_the_first_is_the_best():
 
 def test_exploration_reaches_every_candidate_and_none_beyond():
     policy, scores = EpsilonGreedy(epsilon=1.0), np.linspace(1.0, 0.0, 33)
-    seen = {policy.choose(scores, slots=1, seed=seed).indices[0].item() for seed in range(1000)}
+    seen = {choose(policy, scores, slots=1, seed=seed).indices[0].item() for seed in range(1000)}
     assert seen == set(range(33))

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from state.policy.base import choose
 from state.policy.softmax import MIN_TEMPERATURE, Softmax
 
 SCORES = st.lists(st.floats(0.0, 1e6), min_size=1, max_size=80).map(
@@ -50,14 +51,14 @@ def test_a_temperature_out_of_range_is_refused(temperature):
 def test_propensities_are_those_of_60_digit_arithmetic(scores, temperature):
     policy = Softmax(temperature=temperature)
     for seed in range(20):
-        choice = policy.choose(np.array(scores), slots=len(scores), seed=seed)
+        choice = choose(policy, np.array(scores), slots=len(scores), seed=seed)
         wanted = [float(p) for p in exact(scores, temperature, choice.indices.tolist())]
         np.testing.assert_allclose(choice.propensities, wanted, rtol=2e-7)
 
 
 @given(SCORES, st.floats(MIN_TEMPERATURE, 1e3), st.integers(0, 2**53 - 1))
 def test_no_propensity_leaves_the_range_of_a_probability(scores, temperature, seed):
-    choice = Softmax(temperature=temperature).choose(np.array(scores), slots=10, seed=seed)
+    choice = choose(Softmax(temperature=temperature), np.array(scores), slots=10, seed=seed)
     assert (choice.propensities > 0).all()
     assert (choice.propensities <= 1).all()
 
@@ -82,7 +83,7 @@ def test_the_slate_is_the_gumbel_top_k_of_the_same_random_numbers():
     scores, temperature, seed = 0.8 ** np.arange(30), 0.15, 99
     gumbel = [-math.log(-math.log(u)) for u in uniforms(seed, len(scores))]
     perturbed = scores / scores[0] / temperature + gumbel
-    choice = Softmax(temperature=temperature).choose(scores, slots=12, seed=seed)
+    choice = choose(Softmax(temperature=temperature), scores, slots=12, seed=seed)
     assert choice.indices.tolist() == np.argsort(-perturbed)[:12].tolist()
 
 
@@ -100,7 +101,7 @@ def test_by_default_a_clear_best_dominates_and_the_tail_stays_possible():
 
 def test_the_callers_scores_stay_as_they_are():
     scores = np.array([3.0, 2.0, 1.0])
-    Softmax().choose(scores, slots=2, seed=1)
+    choose(Softmax(), scores, slots=2, seed=1)
     assert scores.tolist() == [3.0, 2.0, 1.0]
 
 
@@ -110,7 +111,7 @@ def test_any_array_of_scores_draws_the_same_from_one_compiled_kernel():
     frozen.flags.writeable = False
     policy = Softmax()
     drawn = [
-        policy.choose(scores, slots=3, seed=11).indices.tolist()
+        choose(policy, scores, slots=3, seed=11).indices.tolist()
         for scores in (wide[:, 0], frozen, wide[:, 0].astype(np.float32))
     ]
     assert drawn[0] == drawn[1] == drawn[2]

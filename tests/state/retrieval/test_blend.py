@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from state.catalogue import CatalogueItem
 from state.models import Models
-from state.retrieval.blend import SOURCES, Candidates, Query, retrieve
+from state.retrieval.blend import SOURCES, Candidates, Query, retrieve, retrieve_all
 from state.retrieval.config import ModelConfig
 from tests.state.retrieval.reference import Reference, scaled
 from tests.state.retrieval.shops import (
@@ -94,6 +96,24 @@ def test_a_query_leaves_the_work_space_clean() -> None:
     assert not scratch.scores.any()
     assert not scratch.flags.any()
     assert not scratch.sessions.similarity.any()
+
+
+NAMES = st.lists(st.sampled_from([f"i{n}" for n in range(25)] + ["?", "!"]), max_size=40).map(tuple)
+QUERIES = st.lists(
+    st.builds(Query, NAMES, NAMES, NAMES, size=st.just(12), session_key=st.integers(0, 60)), max_size=6
+)
+SHOPS = [learned(make_interactions(seed)) for seed in range(3)]
+SHOPS[2].upsert_item("new", CatalogueItem(item_id="new"))
+SHOPS[2].upsert_item("i1", CatalogueItem(item_id="i1"))
+
+
+@settings(deadline=None)
+@given(st.sampled_from(SHOPS), QUERIES)
+def test_many_queries_find_what_each_finds_alone(models: Models, queries: list[Query]) -> None:
+    together = retrieve_all(models, queries, 12)
+    for row, query in enumerate(queries):
+        for found, alone in zip(together.of(row), retrieve(models, query), strict=True):
+            assert found.tobytes() == alone.tobytes()
 
 
 def test_the_current_item_is_dropped_and_earlier_ones_stay() -> None:

@@ -1,0 +1,132 @@
+"""The slates of one run as a worker holds them: ready for the topic, no object per item.
+
+A cycle decides hundreds of slates of ten items with four numbers each, and nobody in the worker looks at an
+item: the topic wants bytes, the profile hashes and propensities, the metrics propensities.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, TypeAlias, overload
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from state.event import Inbound
+from state.profile import OpenSlate, Profile, item_hash
+from state.retrieval.arrays import Floats
+from state.slate import SCHEMA_VERSION, Slate, Trigger
+
+_ENCODER: Final = msgspec.json.Encoder()
+_SLATE: Final = msgspec.json.Decoder(Slate)
+
+
+Asked: TypeAlias = tuple[Profile, Inbound]
+"""An event that asks for a slate, and its user's profile, which contains it."""
+
+
+class WireSlate(Struct, frozen=True, gc=False):
+    """A `Slate` whose items are JSON already; encoded, it is the same."""
+
+    slate_id: str
+    user_id: str
+    tenant: str
+    scenario: str
+    time: int
+    trigger: Trigger
+    policy: str
+    policy_version: str
+    seed: int
+    candidates: int
+    candidates_hash: str
+    items: msgspec.Raw
+    slate_propensity: float | None
+    schema_version: int = SCHEMA_VERSION
+
+
+class Slates(Sequence[Slate]):
+    """Slates in log order. Reading one as a `Slate` decodes it: for tests and tools.
+
+    Args:
+        wire: The slates [n].
+        ends: [1 + n] end of each slate's items in the next two, after a 0.
+        hashes: CRC-32 of the item ids, little-endian, of all slates.
+        propensities: [items] of all slates.
+    """
+
+    def __init__(
+        self, wire: Sequence[WireSlate], ends: Sequence[int], hashes: bytes, propensities: Floats
+    ) -> None:
+        self.wire: Final = wire
+        self.propensities: Final = propensities
+        self._ends = ends
+        self._hashes = hashes
+        self._bytes = propensities.astype("<f4").tobytes()
+
+    @classmethod
+    def of(cls, slates: Iterable[Slate]) -> "Slates":
+        """These slates, such as were published."""
+        given = list(slates)
+        items = [item for slate in given for item in slate.items]
+        return cls(
+            [_wire(slate) for slate in given],
+            [0, *np.cumsum([len(slate.items) for slate in given]).tolist()],
+            b"".join([item_hash(item.item_id) for item in items]),
+            np.array([item.propensity for item in items], np.float32),
+        )
+
+    def opened(self, number: int) -> OpenSlate | None:
+        """What the user's profile keeps of a slate; None of one without items, which awaits nothing."""
+        start, end = 4 * self._ends[number], 4 * self._ends[number + 1]
+        if start == end:
+            return None
+        wire = self.wire[number]
+        return OpenSlate(
+            wire.slate_id,
+            wire.time,
+            wire.scenario,
+            wire.policy,
+            wire.policy_version,
+            self._hashes[start:end],
+            self._bytes[start:end],
+        )
+
+    def propensities_by_policy(self) -> dict[str, Floats]:
+        """Propensities of all items, by the policy that drew them."""
+        policies = [slate.policy for slate in self.wire]
+        names = set(policies)
+        if len(names) == 1:
+            return {names.pop(): self.propensities}
+        drawn = np.repeat(policies, np.diff(self._ends))
+        return {name: self.propensities[drawn == name] for name in names}
+
+    def empty(self) -> list[WireSlate]:
+        """The slates without items."""
+        ends = self._ends
+        return [slate for n, slate in enumerate(self.wire) if ends[n] == ends[n + 1]]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Slates):
+            return NotImplemented
+        mine, its = ((each.wire, each._hashes, each._bytes) for each in (self, other))
+        return mine == its
+
+    __hash__ = None  # type: ignore[assignment]  # compared, never looked up
+
+    def __len__(self) -> int:
+        return len(self.wire)
+
+    @overload
+    def __getitem__(self, index: int) -> Slate: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Slate]: ...
+
+    def __getitem__(self, index: int | slice) -> Slate | Sequence[Slate]:
+        if isinstance(index, slice):
+            return [_SLATE.decode(_ENCODER.encode(wire)) for wire in self.wire[index]]
+        return _SLATE.decode(_ENCODER.encode(self.wire[index]))
+
+
+def _wire(slate: Slate) -> WireSlate:
+    fields: dict[str, Any] = {name: getattr(slate, name) for name in slate.__struct_fields__}
+    return WireSlate(**fields | {"items": msgspec.Raw(_ENCODER.encode(slate.items))})

@@ -1,0 +1,107 @@
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from state.profile import OpenSlate, item_hashes
+from state.shortest import as_double
+from state.slate import Slate, SlateItem, Source, Trigger
+from state.slates import Slates, WireSlate
+
+T = 1_763_831_000_000
+
+
+def slate(number, propensities, policy="softmax"):
+    items = tuple(
+        SlateItem(f'i"{n}', n, 0.5, as_double(p), (Source("popularity", 0.5),))
+        for n, p in enumerate(propensities, 1)
+    )
+    return Slate(
+        slate_id=f"events-0-{number}",
+        user_id="ann",
+        tenant="default",
+        scenario="feed",
+        time=T + number,
+        trigger=Trigger("e", T, "events", 0, number),
+        policy=policy,
+        policy_version="1",
+        seed=number,
+        candidates=len(items),
+        candidates_hash="0" * 16,
+        items=items,
+        slate_propensity=0.5,
+    )
+
+
+PROPENSITIES = st.floats(2.0**-60, 1.0, width=32)
+SLATES = st.lists(
+    st.builds(
+        slate,
+        st.integers(0, 99),
+        st.lists(PROPENSITIES, max_size=4),
+        st.sampled_from(["softmax", "random"]),
+    ),
+    max_size=5,
+)
+
+
+def test_it_has_the_fields_of_a_slate_in_their_order():
+    assert WireSlate.__struct_fields__ == Slate.__struct_fields__
+
+
+@given(SLATES)
+def test_slates_come_back_as_they_were_given(given_slates):
+    slates = Slates.of(given_slates)
+    assert list(slates) == given_slates
+    assert slates[1:] == given_slates[1:]
+    assert len(slates) == len(given_slates)
+
+
+@given(SLATES)
+def test_a_slate_is_written_as_its_struct_is(given_slates):
+    slates = Slates.of(given_slates)
+    assert [msgspec.json.encode(wire) for wire in slates.wire] == [
+        msgspec.json.encode(s) for s in given_slates
+    ]
+
+
+@given(SLATES)
+def test_what_awaits_feedback_is_the_items_and_their_propensities_to_the_last_bit(given_slates):
+    slates = Slates.of(given_slates)
+    for number, each in enumerate(given_slates):
+        opened = slates.opened(number)
+        if not each.items:
+            assert opened is None
+            continue
+        propensities = np.array([item.propensity for item in each.items], "<f4").tobytes()
+        hashes = item_hashes([item.item_id for item in each.items])
+        assert opened == OpenSlate(each.slate_id, each.time, "feed", each.policy, "1", hashes, propensities)
+
+
+@given(SLATES)
+def test_propensities_stand_with_the_policy_that_drew_them(given_slates):
+    found = Slates.of(given_slates).propensities_by_policy()
+    assert found.keys() == {each.policy for each in given_slates}
+    for policy, propensities in found.items():
+        expected = [
+            np.float32(item.propensity)
+            for each in given_slates
+            if each.policy == policy
+            for item in each.items
+        ]
+        assert propensities.tolist() == expected
+
+
+def test_slates_without_items_are_told_apart():
+    slates = Slates.of([slate(0, [0.5]), slate(1, []), slate(2, [])])
+    assert [wire.slate_id for wire in slates.empty()] == ["events-0-1", "events-0-2"]
+
+
+def test_slates_are_equal_to_slates_of_the_same_content_alone():
+    one = [slate(0, [0.5]), slate(1, [])]
+    assert Slates.of(one) == Slates.of(one)
+    assert Slates.of(one) != Slates.of(one[:1])
+    assert Slates.of(one) != one
+    with pytest.raises(TypeError):
+        hash(Slates.of(one))
