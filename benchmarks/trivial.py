@@ -12,12 +12,14 @@ import msgspec
 
 from benchmarks.payloads import slate_value
 from state.event import Event, Inbound, Origin
+from state.slates import Slates
 from state.step import Outcome
 from stream.codecs import Marker, encode_marker
 from stream.store import MARKER
 from stream.work import NO_HEADERS, Engine, Laps, Profiles, Record, Result
 
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Any])
+NOTHING: Final = Outcome({}, Slates.of(()), (), (), 0)
 _COUNTED: Final = Event(event_id="", type="view", user_id="", time=0)
 """Stands for every event, so that the metrics count them."""
 
@@ -58,7 +60,7 @@ def work(
         deltas=(),
         dead_letters=(),
         inbounds=[each for each, run in zip(counted, runs.values(), strict=True) for _ in run],
-        outcome=Outcome({}, (), (), (), 0),
+        outcome=NOTHING,
         invalid={topic: bytes(len(run)) for topic, run in runs.items()},
         rejected=(),
         laps=Laps(decoded_at - started, read_at - decoded_at, decided_at - read_at, clock() - decided_at),

@@ -1,17 +1,13 @@
 """The worker's one loop: gather, open, step, commit, apply, ack.
 
-While one cycle commits, the next one is gathered and stepped on top of what the first will have changed
-(`stream/stepped.py`), in a thread where it has much to do. Commits stay strictly in order.
-
 Four rules make it exactly once, and each has a test that fails without it
 (`tests/stream/test_loop.py`, for the third `tests/kafka/test_transaction.py`):
 
-1. After a refusal or a failed transaction, do nothing more on that assignment: what was stepped on top is
-   dropped with it.
+1. After a refusal or a failed transaction, do nothing more on that assignment.
 2. A chunk must continue what was applied; one that starts beyond was preceded by records that got
    lost on the way here, so it is dropped and the partition sought back.
 3. Data first, acknowledged; then the offset commit; then the end (`stream/transaction.py`).
-4. A revoked partition's cycles end before the rebalance goes on.
+4. A revoked partition's cycle ends before the rebalance goes on.
 """
 
 import asyncio
@@ -19,9 +15,10 @@ import bisect
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from state.errors import Refused
@@ -31,10 +28,12 @@ from stream.measures import Cycle, measure
 from stream.metrics import ENDED, REBALANCES, RESTORE_SECONDS, RESTORED, Metrics
 from stream.pace import Pace
 from stream.partitions import Partitions
-from stream.stepped import NOTHING, Runs, Stepped
-from stream.transaction import Publisher
+from stream.transaction import Publisher, Written
 from stream.transport import Chunk, Membership
 from stream.work import Record, Result, Work
+
+Runs: TypeAlias = Mapping[int, Mapping[str, Sequence[Record]]]
+"""Records by partition, by topic."""
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +41,6 @@ CONNECT_SECONDS = 15.0
 """How long a connection may take, an open transaction's timeout included."""
 RETRY_SECONDS = 0.5
 """Pause before the broker is tried again."""
-BESIDE_EVENTS: Final = 64
-"""Events from which on a step that meets a running commit goes to a thread: a smaller one is over sooner than
-a thread has begun, a larger one would keep the commit from going on."""
-FAILED: Final = (Refused, KafkaError, TimeoutError)
-"""What ends an assignment and not the worker."""
 clock = time.perf_counter
 """What takes how long. The event loop's own clock, uvloop's, ticks in milliseconds."""
 
@@ -111,9 +105,6 @@ class Loop:
         self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue(settings.queue_chunks)
         self._lock = asyncio.Lock()
         self._membership: Membership | None = None
-        self._committing: asyncio.Task[None] | None = None
-        self._ahead = NOTHING
-        """What is being committed."""
         self._assigned: frozenset[int] = frozenset()
         self._connected = False
 
@@ -142,20 +133,16 @@ class Loop:
             self._wake()
 
     async def revoked(self) -> None:
-        """End the assignment; returns when its cycles have ended (rule 4)."""
+        """End the assignment; returns when the running cycle has ended (rule 4)."""
         async with self._lock:
-            await self._settle_or_end()
             self._give_up()
 
     async def stop(self) -> None:
-        """Finish the running cycles, then let go of everything."""
+        """Finish the running cycle, then let go of everything."""
         async with self._lock:
-            try:
-                await self._settle_or_end()
-            finally:
-                self._give_up()
-                await self._publisher.stop()
-                await self._partitions.stop()
+            self._give_up()
+            await self._publisher.stop()
+            await self._partitions.stop()
 
     # The loop -------------------------------------------------------------------------------------
 
@@ -163,7 +150,7 @@ class Loop:
         """Cycle for ever.
 
         Raises:
-            StopWorker: an operator has to look; nothing of a failed cycle was committed.
+            StopWorker: an operator has to look; nothing of the failed cycle was committed.
         """
         while True:
             deliveries = await self._gather()
@@ -184,10 +171,7 @@ class Loop:
         return [delivery for delivery in gathered if delivery is not None]
 
     async def _cycle(self, deliveries: Sequence[Delivery]) -> None:
-        """Step one cycle while the former one commits, and begin its commit.
-
-        If either fails, the assignment ends (rule 1).
-        """
+        """Run one cycle, and if it fails, end the assignment (rule 1)."""
         membership = self._membership
         if membership is None:
             return
@@ -196,37 +180,13 @@ class Loop:
             await self._connect()
             await self._open()
             accepted = await self._accept(current)
-            began = clock()
-            stepped = Stepped(accepted.runs, await self._step(accepted.runs), accepted.acks)
-            seconds = clock() - began
-            await self._settle()
-        except FAILED as error:
+            if accepted.runs:
+                await self._process(accepted.runs, membership, [delivery.since for delivery in current])
+        except (Refused, KafkaError, TimeoutError) as error:
             await self._end_assignment(error)
             return
-        if stepped.results:
-            queued = [began - delivery.since for delivery in current]
-            self._ahead = stepped
-            self._committing = asyncio.create_task(self._commit(stepped, membership, seconds, queued))
-            # Whatever becomes of it has to be seen, also when no delivery comes.
-            self._committing.add_done_callback(lambda task: self._wake() if task.exception() else None)
-        else:
-            for ack in accepted.acks:
-                ack()
-
-    async def _settle(self) -> None:
-        """Wait for the running commit; raises what it failed with."""
-        committing, self._committing = self._committing, None
-        if committing is not None:
-            try:
-                await committing
-            finally:
-                self._ahead = NOTHING
-
-    async def _settle_or_end(self) -> None:
-        try:
-            await self._settle()
-        except FAILED as error:
-            await self._end_assignment(error)
+        for ack in accepted.acks:
+            ack()
 
     async def _connect(self) -> None:
         if not self._connected:
@@ -256,7 +216,7 @@ class Loop:
             if place in gaps:
                 continue
             run = runs.get(chunk.partition, {}).get(chunk.topic, ())
-            expected = run[-1].offset + 1 if run else self._expected(*place)
+            expected = run[-1].offset + 1 if run else self._partitions.expected(*place)
             if chunk.start > expected:
                 gaps[place] = expected
                 continue
@@ -270,70 +230,64 @@ class Loop:
             await self._seek_back(*place, expected)
         return _Accepted(runs, acks)
 
-    def _expected(self, topic: str, partition: int) -> int:
-        """Offset of the input record that comes next, after the running commit."""
-        return max(self._partitions.expected(topic, partition), self._ahead.expected(topic, partition))
-
     async def _seek_back(self, topic: str, partition: int, expected: int) -> None:
         await self._partitions.check_log_start(topic, partition, expected)
         log.warning(
             "%s-%d: records from %d on got lost on the way; reading again", topic, partition, expected
         )
-        await self._source.seek(topic, partition, max(expected, self._expected(topic, partition)))
+        await self._source.seek(topic, partition, max(expected, self._partitions.expected(topic, partition)))
 
-    async def _step(self, runs: Runs) -> dict[int, Result]:
-        """Decide what the records change; nothing is written."""
-        records = sum(len(run) for by_topic in runs.values() for run in by_topic.values())
-        if self._committing is None or self._committing.done() or records < BESIDE_EVENTS:
-            results = self._work_on(runs)
-        else:
-            async with self._work.turn:
-                results = await asyncio.to_thread(self._work_on, runs)
-        for partition, result in results.items():
-            self._partitions.count_dead_letters(partition, result)
-        return results
-
-    def _work_on(self, runs: Runs) -> dict[int, Result]:
-        step, stores, ahead = self._work.step, self._partitions, self._ahead
-        return {
-            partition: step(partition, by_topic, ahead.over(partition, stores.store(partition)), clock=clock)
+    async def _process(self, runs: Runs, membership: Membership, since: Sequence[float]) -> None:
+        """Step, commit, apply."""
+        started = clock()
+        results = {
+            partition: self._work(partition, by_topic, self._partitions.store(partition), clock=clock)
             for partition, by_topic in runs.items()
         }
-
-    async def _commit(
-        self, stepped: Stepped, membership: Membership, seconds: float, queued: Sequence[float]
-    ) -> None:
-        """Commit, apply, acknowledge, count.
-
-        Args:
-            stepped: a cycle.
-            membership: of the assignment that it belongs to.
-            seconds: the step took.
-            queued: seconds that each of its chunks waited.
-        """
-        began = clock()
-        results, topics = stepped.results, self._settings
-        last = await self._publisher.publish(
-            stepped.outputs(topics), stepped.changelogs(topics), stepped.offsets, membership
-        )
+        for partition, result in results.items():
+            self._partitions.count_dead_letters(partition, result)
+        stepped = clock()
+        offsets = {
+            TopicPartition(topic, partition): run[-1].offset + 1
+            for partition, by_topic in runs.items()
+            for topic, run in by_topic.items()
+        }
+        outputs, changelogs = self._written(results)
+        last = await self._publisher.publish(outputs, changelogs, offsets, membership)
         faults.reached("apply")
         committed, committed_at = clock(), self._metrics.now()
         for (partition, result), offset in zip(results.items(), last, strict=True):
             self._partitions.store(partition).apply(result.changelog, result.markers, offset + 1)
-        for ack in stepped.acks:
-            ack()
-        self._pace.learn(seconds, stepped.records)
         cycle = Cycle(
-            records=stepped.records,
+            records=sum(len(run) for by_topic in runs.values() for run in by_topic.values()),
             results=list(results.values()),
-            queued=queued,
-            step=seconds,
-            commit=committed - began,
+            queued=[started - each for each in since],
+            step=stepped - started,
+            commit=committed - stepped,
             apply=clock() - committed,
             phases=self._publisher.took,
             committed_at=committed_at,
         )
+        self._pace.learn(cycle.step, cycle.records)
         measure(self._metrics, cycle)
+
+    def _written(self, results: Mapping[int, Result]) -> tuple[list[Written], list[Written]]:
+        """Rows by topic and partition: outputs, and one changelog entry per partition of state."""
+        topics = self._settings
+        outputs = []
+        changelogs = []
+        for partition, result in results.items():
+            rows = [(key, value, ()) for key, value in result.changelog]
+            changelogs.append(Written(topics.profiles_topic, partition, rows))
+            for topic, answer in (
+                (topics.slates_topic, result.slates),
+                (topics.rewards_topic, result.rewards),
+                (topics.deltas_topic, result.deltas),
+                (topics.dlq_topic, result.dead_letters),
+            ):
+                if answer:
+                    outputs.append(Written(topic, partition, answer))
+        return outputs, changelogs
 
     # Ending an assignment -------------------------------------------------------------------------
 

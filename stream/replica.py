@@ -20,6 +20,7 @@ from state.models import Models
 from state.retrieval.config import ModelConfig
 from stream import faults
 from stream.codecs import decode_delta, decode_item
+from stream.transport import FETCH_WAIT_MS
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +60,6 @@ class Replica:
         self._snapshot_seconds = snapshot_seconds
         self._offsets: dict[TopicPartition, int] = {}
         self.models = self._load(config)
-        self.turn = asyncio.Lock()
-        """Held while something is folded; whoever reads the models in a thread holds it meanwhile."""
         self.caught_up = asyncio.Event()
         """Set once everything that was in the topics at the start has been folded."""
         self.skipped_items = 0
@@ -73,6 +72,7 @@ class Replica:
             "enable_auto_commit": False,
             "auto_offset_reset": "earliest",
             "max_partition_fetch_bytes": 4 << 20,
+            "fetch_max_wait_ms": FETCH_WAIT_MS,
         }
         self._consumer: AIOKafkaConsumer = None
         self._ends: dict[TopicPartition, int] = {}
@@ -173,14 +173,13 @@ class Replica:
         # A fetch of nothing but control records ends no wait, and it may be the last one to wait for.
         wait = _POLL_MS if self.caught_up.is_set() else _CATCH_UP_POLL_MS
         fetched = await self._consumer.getmany(timeout_ms=wait, max_records=_POLL_RECORDS)
-        async with self.turn:
-            for tp, records in fetched.items():
-                if tp.topic == self._topics[0]:
-                    self.models.learn([decode_delta(record.value) for record in records])
-                else:
-                    self._fold_items(records)
-                self._offsets[tp] = records[-1].offset + 1
-                self.folded[tp.topic] += len(records)
+        for tp, records in fetched.items():
+            if tp.topic == self._topics[0]:
+                self.models.learn([decode_delta(record.value) for record in records])
+            else:
+                self._fold_items(records)
+            self._offsets[tp] = records[-1].offset + 1
+            self.folded[tp.topic] += len(records)
         # What was fetched ahead is handed over without waiting: slates have their turn here.
         await asyncio.sleep(0)
 

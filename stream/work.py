@@ -4,7 +4,6 @@ Nothing here waits: no broker, and no clock but the one that is given. The loop 
 records and takes rows.
 """
 
-import asyncio
 import heapq
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
@@ -95,7 +94,7 @@ class Result(NamedTuple):
         return self.outcome.duplicates
 
 
-class Step(Protocol):
+class Work(Protocol):
     """What a cycle does with the records of one partition: `work` with an engine, in a worker."""
 
     def __call__(
@@ -108,14 +107,6 @@ class Step(Protocol):
     ) -> Result:
         """Return the rows to be written, from nothing but the arguments."""
         ...
-
-
-class Work(NamedTuple):
-    """What is done with records, and when it may be done in a thread."""
-
-    step: Step
-    turn: asyncio.Lock
-    """Held while `step` runs beside the event loop: what it reads must not change meanwhile."""
 
 
 def work(

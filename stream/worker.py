@@ -43,7 +43,7 @@ from stream.replica import Replica
 from stream.sizes import measure_build, measure_sizes
 from stream.topics import check_topics, topic_specs
 from stream.transaction import Publisher, TransactionalPublisher, end_transaction_of
-from stream.work import Engine, Work, work
+from stream.work import Engine, work
 
 log = logging.getLogger(__name__)
 
@@ -93,10 +93,7 @@ class Worker:
             source=source,
             partitions=self.partitions,
             publisher=publisher(settings, self._transactional_id),
-            work=Work(
-                partial(work, engine=engine(settings, self.replica, self._transactional_id)),
-                self.replica.turn,
-            ),
+            work=partial(work, engine=engine(settings, self.replica, self._transactional_id)),
             settings=settings,
             metrics=self.metrics,
         )

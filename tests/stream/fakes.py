@@ -19,7 +19,7 @@ from stream.metrics import Metrics
 from stream.partitions import Partitions
 from stream.transaction import Publisher
 from stream.transport import Membership
-from stream.work import Work, work
+from stream.work import work
 from tests.stream.records import DictStore, chunk, engine
 
 FAR = 1 << 40
@@ -193,7 +193,7 @@ class Rig:
             source=self.source,
             partitions=self.partitions,
             publisher=self.publisher,
-            work=Work(partial(work, engine=ENGINE), asyncio.Lock()),
+            work=partial(work, engine=ENGINE),
             settings=self.settings,
             metrics=self.metrics,
         )
@@ -217,11 +217,7 @@ class Rig:
         await until(lambda: self.loop._queue.empty() and not self.loop._lock.locked() and self._waits())
 
     def _waits(self):
-        committing = self.loop._committing
-        return self.task.done() or (
-            bool(self.loop._queue._getters)
-            and (committing is None or (committing.done() and not committing.exception()))
-        )
+        return self.task.done() or bool(self.loop._queue._getters)
 
     def slates(self):
         found = [decode_slate(value) for p in range(4) for value in self.log.values("slates", p)]

@@ -340,9 +340,7 @@ async def test_every_worker_has_a_transactional_id_of_its_own(worker, settings):
     ids = [each._transactional_id for each in (worker, other)]
     assert ids[0] != ids[1]
     assert all(each.startswith("shop-") for each in ids)
-    assert (
-        worker.loop._work.step.keywords["engine"].writer == ids[0] == worker.loop._publisher.transactional_id
-    )
+    assert worker.loop._work.keywords["engine"].writer == ids[0] == worker.loop._publisher.transactional_id
     await other.stop()
 
 
