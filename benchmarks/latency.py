@@ -34,6 +34,7 @@ from benchmarks.percentiles import HEADER, Cores, Run, cells, counted, percentil
 from benchmarks.preload import Keys, preload
 from benchmarks.processes import ROOT, BenchmarkError, Measured, Node, node
 from stream.java import KAFKA_VERSION
+from stream.transport import FETCH_WAIT_MS
 
 CONTENDERS: Final = (
     "echo",
@@ -50,7 +51,9 @@ BURST: Final = {"exactly_once": 120_000, "full_exactly_once": 24_000}
 HISTORY: Final = 40_000
 """Interactions that the full recommender's models know beforehand."""
 WARM_RATE: Final = 2000.0
-"""Events per second before anything is measured."""
+"""Events per second that each contender has before the first run ..."""
+NEW_BROKER_SECONDS: Final = 10.0
+"""... for so long: a transaction on a new broker took 39 ms, after 20 s of them 9 ms."""
 RUN_EVENTS: Final = 1_000_000
 """More than a run sends: each run's events have numbers of their own."""
 DRAIN_SECONDS: Final = 15.0
@@ -198,7 +201,7 @@ class Bench:
         for name in names:
             # A new broker compiles its own code first, and a worker meets its first events: not measured.
             async with reader(self._broker.address, self._contenders[name].topics.target) as consumer:
-                await collect(consumer, self._task(name, WARM_RATE, self._warm_up))
+                await collect(consumer, self._task(name, WARM_RATE, NEW_BROKER_SECONDS))
 
     async def stop(self) -> None:
         """End all contenders."""
@@ -288,7 +291,10 @@ class Bench:
 def reader(broker: str, topic: str) -> AIOKafkaConsumer:
     """The reader of slates; what is not committed, it does not see."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=broker, isolation_level="read_committed", enable_auto_commit=False
+        bootstrap_servers=broker,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        fetch_max_wait_ms=FETCH_WAIT_MS,
     )
     consumer.assign([TopicPartition(topic, partition) for partition in range(PARTITIONS)])
     return consumer
