@@ -14,10 +14,11 @@ from msgspec import Struct
 from state.event import Inbound
 from state.profile import OpenSlate, Profile, item_hash
 from state.retrieval.arrays import Floats
-from state.slate import SCHEMA_VERSION, Slate, Trigger
+from state.slate import SCHEMA_VERSION, Slate, SlateItem, Trigger
 
 _ENCODER: Final = msgspec.json.Encoder()
 _SLATE: Final = msgspec.json.Decoder(Slate)
+_ITEMS: Final = msgspec.json.Decoder(tuple[SlateItem, ...])
 
 
 Asked: TypeAlias = tuple[Profile, Inbound]
@@ -39,8 +40,11 @@ class WireSlate(Struct, frozen=True, gc=False):
     candidates: int
     candidates_hash: str
     items: msgspec.Raw
-    slate_propensity: float | None
+    slate_propensity: float | None = None
     schema_version: int = SCHEMA_VERSION
+
+
+_WIRE: Final = msgspec.json.Decoder(WireSlate)
 
 
 class Slates(Sequence[Slate]):
@@ -66,12 +70,29 @@ class Slates(Sequence[Slate]):
     def of(cls, slates: Iterable[Slate]) -> "Slates":
         """These slates, such as were published."""
         given = list(slates)
-        items = [item for slate in given for item in slate.items]
+        return cls._with_items([_wire(slate) for slate in given], [slate.items for slate in given])
+
+    @classmethod
+    def read(cls, values: Iterable[bytes]) -> "Slates":
+        """Slates as they stand on the topic; encoded, they are the same bytes again.
+
+        A `Slate` is not enough for that: JSON has several ways to write one id.
+
+        Raises:
+            msgspec.DecodeError: One of them is no slate.
+        """
+        wire = [_WIRE.decode(value) for value in values]
+        return cls._with_items(wire, [_ITEMS.decode(each.items) for each in wire])
+
+    @classmethod
+    def _with_items(cls, wire: Sequence[WireSlate], items: Sequence[Sequence[SlateItem]]) -> "Slates":
+        """These slates [n], whose items [n] were read."""
+        flat = [item for each in items for item in each]
         return cls(
-            [_wire(slate) for slate in given],
-            [0, *np.cumsum([len(slate.items) for slate in given]).tolist()],
-            b"".join([item_hash(item.item_id) for item in items]),
-            np.array([item.propensity for item in items], np.float32),
+            wire,
+            [0, *np.cumsum([len(each) for each in items]).tolist()],
+            b"".join([item_hash(item.item_id) for item in flat]),
+            np.array([item.propensity for item in flat], np.float32),
         )
 
     def opened(self, number: int) -> OpenSlate | None:

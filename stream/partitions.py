@@ -11,6 +11,7 @@ from aiokafka import TopicPartition
 from state.errors import Refused, StopWorker
 from stream.config import Settings
 from stream.dead_letter import DeadLetterLimit, DeadLetterPolicy
+from stream.published import Published
 from stream.store import Changelog, Memory, PartitionStore, Usage
 from stream.transaction import end_transaction_of
 from stream.work import Result
@@ -24,17 +25,21 @@ STUCK_SECONDS = 0.5
 class Partitions:
     """Opens, holds and closes this worker's partition stores."""
 
-    def __init__(self, settings: Settings, folder: Path, *, writer: str) -> None:
+    def __init__(
+        self, settings: Settings, folder: Path, *, writer: str, published: Published | None = None
+    ) -> None:
         """Prepare; nothing is opened yet.
 
         Args:
             settings: of the worker.
             folder: of this process alone.
             writer: our own transactional id.
+            published: is told what a cycle that never ended has published; without it nobody asks.
         """
         self._settings = settings
         self._folder = folder
         self._writer = writer
+        self._published = published
         self._memory = Memory(
             cache_bytes=settings.rocksdb_cache_bytes, write_buffer_bytes=settings.rocksdb_write_buffer_bytes
         )
@@ -101,6 +106,8 @@ class Partitions:
             for store in stores.values():
                 store.restored(self._settings.input_topics)
             await self._check_inputs(stores)
+            if self._published is not None:
+                await self._published.restore(stores)
         except BaseException:
             for store in stores.values():
                 store.close()
@@ -202,6 +209,8 @@ class Partitions:
         """Close all stores."""
         for store in self._stores.values():
             store.close()
+        if self._published is not None:
+            self._published.forget()
         self._stores.clear()
         self._first.clear()
         self._limits.clear()

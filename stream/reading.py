@@ -1,4 +1,4 @@
-"""Reads topics from beginning to end, as they are now."""
+"""Reads topics to their end, as they are now."""
 
 from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any
@@ -10,7 +10,11 @@ _POLL_MS = 200
 
 
 async def read_topic(
-    bootstrap_servers: str, topic: str, *, partitions: Collection[int] | None = None
+    bootstrap_servers: str,
+    topic: str,
+    *,
+    partitions: Collection[int] | None = None,
+    last: int | None = None,
 ) -> AsyncIterator[ConsumerRecord[bytes | None, bytes | None]]:
     """Yield every record that is in the topic now and is or gets committed, each partition's in offset order.
 
@@ -22,6 +26,7 @@ async def read_topic(
         bootstrap_servers: of the broker.
         topic: to read.
         partitions: the ones to read; all if not given.
+        last: how many offsets before its end a partition is read from; from its beginning if not given.
 
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer, or has no such topic.
@@ -36,7 +41,11 @@ async def read_topic(
         ends = await _high_watermarks(bootstrap_servers, tps)
         waiting = set(tps)
         consumer.assign(tps)
-        await consumer.seek_to_beginning(*tps)
+        if last is None:
+            await consumer.seek_to_beginning(*tps)
+        else:
+            for tp, first in (await consumer.beginning_offsets(tps)).items():
+                consumer.seek(tp, max(first, ends[tp] - last))
         while waiting:
             for records in (await consumer.getmany(*waiting, timeout_ms=_POLL_MS)).values():
                 for record in records:

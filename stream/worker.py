@@ -28,7 +28,7 @@ from state.retrieval.config import ModelConfig
 from state.seeds import seed_of
 from state.session import SessionRules
 from state.shortest import as_double
-from state.step import StepRules
+from state.step import Decide, StepRules
 from stream import faults
 from stream.app import AppInput
 from stream.config import DAY, Settings
@@ -37,6 +37,7 @@ from stream.loop import Loop
 from stream.metrics import CYCLE_SECONDS, EVENTS, LOOP_DELAY, STAGE_SECONDS, Metrics
 from stream.misfits import advice
 from stream.partitions import Partitions
+from stream.published import Published
 from stream.pulse import pulse
 from stream.quiet import quieten
 from stream.replica import Replica
@@ -88,12 +89,14 @@ class Worker:
             snapshot_seconds=settings.snapshot_seconds,
         )
         self.metrics = Metrics()
-        self.partitions = Partitions(settings, folder, writer=self._transactional_id)
+        decide = recommender(settings, self.replica.models)
+        published = published_over(decide, settings)
+        self.partitions = Partitions(settings, folder, writer=self._transactional_id, published=published)
         self.loop = Loop(
             source=source,
             partitions=self.partitions,
             publisher=publisher(settings, self._transactional_id),
-            work=partial(work, engine=engine(settings, self.replica, self._transactional_id)),
+            work=partial(work, engine=engine(settings, published or decide, self._transactional_id)),
             settings=settings,
             metrics=self.metrics,
         )
@@ -244,10 +247,20 @@ def publisher(settings: Settings, transactional_id: str) -> Publisher:
     )
 
 
-def engine(settings: Settings, replica: Replica, writer: str) -> Engine:
+def recommender(settings: Settings, models: Models) -> Recommender:
     """What decides, built from the settings."""
+    return Recommender(models, shares(settings), recommend_rules(settings))
+
+
+def published_over(decide: Decide, settings: Settings) -> Published | None:
+    """What repeats published slates; None where a cycle's transaction leaves none to repeat."""
+    return Published(decide, settings) if settings.processing_guarantee == "at_least_once" else None
+
+
+def engine(settings: Settings, decide: Decide, writer: str) -> Engine:
+    """What a cycle is worked with, built from the settings."""
     return Engine(
-        decide=Recommender(replica.models, shares(settings), recommend_rules(settings)),
+        decide=decide,
         events=event_rules(settings),
         step=step_rules(settings),
         writer=writer,
@@ -309,7 +322,7 @@ def warm(settings: Settings) -> None:
     models.warm()
     event = Event(event_id="warm", type="search", user_id="warm", time=0)
     asked = NEW_PROFILE, Inbound(event, Origin("warm", 0, 0, 0))
-    Recommender(models, shares(settings), recommend_rules(settings))([asked])
+    recommender(settings, models)([asked])
     as_double(1.0)
     scores = np.linspace(1.0, 0.0, settings.candidates, dtype=np.float32)
     for each in shares(settings).policies:

@@ -57,10 +57,15 @@ def test_a_drill_with_every_kind_of_fault_loses_nothing_and_repeats_nothing(tmp_
 
 
 @pytest.mark.timeout(400)
-def test_at_least_once_keeps_the_state_exact_whatever_dies(tmp_path: Path) -> None:
+def test_at_least_once_keeps_the_state_exact_and_repeats_slates_as_they_were_whatever_dies(
+    tmp_path: Path,
+) -> None:
     faults = ("die_committing", "kill_all", "broker_kill")
     result, printed = drilled(tmp_path, rate=300, faults=faults, guarantee="at_least_once")
     assert (result["lost"], result["profiles_different"], result["models_different"]) == (0, 0, 0), printed
+    # The fault point of `die_committing` lies between a cycle's slates and its changelog.
+    assert result["audit"]["repeated_identical"] > 0, printed
+    assert result["audit"]["repeated_different"] == 0, printed
     assert result["crashes"] == []
     assert result["profiles_compared"] > 300
     assert result["events"] == result["audit"]["records"] > 3_000

@@ -32,6 +32,10 @@ async def test_all_committed_records_come_once_and_aborted_ones_never(
         only = [record async for record in read_topic(broker, topic, partitions=[1])]
         assert {record.partition for record in only} == {1}
         assert len(only) == sum(record.partition == 1 for record in found)
+        tail = [record async for record in read_topic(broker, topic, partitions=[1, 2], last=20)]
+        assert [record for record in tail if record.partition == 1] == only[-len(tail) // 2 :]
+        assert 30 <= len(tail) < 40  # the end of the last transaction has an offset too
+        assert [record async for record in read_topic(broker, topic, last=10_000)] != []
 
 
 async def test_an_empty_topic_ends_at_once(broker: str, prefix: str, tmp_path: Path) -> None:

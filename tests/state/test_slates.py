@@ -12,9 +12,9 @@ from state.slates import Slates, WireSlate
 T = 1_763_831_000_000
 
 
-def slate(number, propensities, policy="softmax"):
+def slate(number, propensities, policy="softmax", item_id='i"'):
     items = tuple(
-        SlateItem(f'i"{n}', n, 0.5, as_double(p), (Source("popularity", 0.5),))
+        SlateItem(f"{item_id}{n}", n, 0.5, as_double(p), (Source("popularity", 0.5),))
         for n, p in enumerate(propensities, 1)
     )
     return Slate(
@@ -34,6 +34,7 @@ def slate(number, propensities, policy="softmax"):
     )
 
 
+IDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=9)
 PROPENSITIES = st.floats(2.0**-60, 1.0, width=32)
 SLATES = st.lists(
     st.builds(
@@ -41,6 +42,7 @@ SLATES = st.lists(
         st.integers(0, 99),
         st.lists(PROPENSITIES, max_size=4),
         st.sampled_from(["softmax", "random"]),
+        IDS,
     ),
     max_size=5,
 )
@@ -64,6 +66,25 @@ def test_a_slate_is_written_as_its_struct_is(given_slates):
     assert [msgspec.json.encode(wire) for wire in slates.wire] == [
         msgspec.json.encode(s) for s in given_slates
     ]
+
+
+@given(SLATES)
+def test_slates_read_from_the_topic_are_written_as_they_were(given_slates):
+    values = [msgspec.json.encode(each) for each in given_slates]
+    slates = Slates.read(values)
+    assert [msgspec.json.encode(wire) for wire in slates.wire] == values
+    assert slates == Slates.of(given_slates)
+    assert slates.propensities.tolist() == Slates.of(given_slates).propensities.tolist()
+
+
+@pytest.mark.parametrize("written", [rb"\t", rb"\u0009", rb"\u0041", rb"\/", rb"\u00e4"])
+def test_an_id_that_json_can_write_in_several_ways_stays_as_it_was_written(written):
+    value = msgspec.json.encode(slate(0, [0.5, 0.25], item_id="ID")).replace(b"ID", written)
+    slates = Slates.read([value])
+    assert msgspec.json.encode(slates.wire[0]) == value
+    item_id = msgspec.json.decode(b'"%s1"' % written)
+    assert slates[0].items[0].item_id == item_id
+    assert slates.opened(0).items[:4] == item_hashes([item_id])
 
 
 @given(SLATES)

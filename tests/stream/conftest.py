@@ -3,6 +3,7 @@
 import pytest
 
 import stream.loop
+import stream.published
 from tests.stream.fakes import Rig
 
 
@@ -13,6 +14,7 @@ async def make(tmp_path, monkeypatch):
 
     def rig(**settings):
         made.append(Rig(tmp_path / str(len(made)), **settings))
+        monkeypatch.setattr(stream.published, "read_topic", made[-1].log.read_topic)
         return made[-1]
 
     yield rig

@@ -20,7 +20,8 @@ from stream.partitions import Partitions
 from stream.transaction import Publisher
 from stream.transport import Membership
 from stream.work import work
-from tests.stream.records import DictStore, chunk, engine
+from stream.worker import published_over
+from tests.stream.records import DictStore, chunk, engine, record
 
 FAR = 1 << 40
 ENGINE = engine(writer="me")
@@ -40,6 +41,13 @@ class Log:
     def values(self, topic, partition=0):
         return [value for _, value, _ in self.topics[topic, partition]]
 
+    async def read_topic(self, broker, topic, *, partitions, last):
+        """`stream.reading.read_topic`."""
+        for partition in sorted(partitions):
+            values = self.values(topic, partition)
+            for offset in range(max(0, len(values) - last), len(values)):
+                yield record(values[offset], offset, topic=topic, partition=partition)
+
     def write(self, written):
         for topic, partition, rows in written:
             self.topics[topic, partition] += rows
@@ -56,6 +64,8 @@ class MemoryPublisher(Publisher):
         """What each published: outputs, changelogs, offsets, membership."""
         self.before = []
         """Errors to raise, one per cycle, before anything is written; None for none."""
+        self.between = []
+        """The same, when the outputs are written and the changelog is not."""
         self.after = []
         """The same, when all is written: the worker cannot know."""
         self.gate = asyncio.Event()
@@ -78,8 +88,10 @@ class MemoryPublisher(Publisher):
             message = "stale generation"
             raise Refused(message)
         self.cycles.append((outputs, changelogs, offsets, membership))
-        self.log.write(changelogs)
         self.log.write(outputs)
+        if self.between and (error := self.between.pop(0)):
+            raise error
+        self.log.write(changelogs)
         self.log.offsets.update(offsets)
         if self.after and (error := self.after.pop(0)):
             raise error
@@ -179,21 +191,25 @@ def folded(run):
 class Rig:
     """A worker's loop with its surroundings."""
 
-    def __init__(self, folder, **settings):
+    def __init__(self, folder, *, engine=ENGINE, log=None, **settings):
         self.settings = Settings(data_dir=folder, **({"cycle_min_seconds": 0.0} | settings))
-        self.log = Log()
+        self.log = log or Log()
         self.publisher = MemoryPublisher(self.log)
         self.source = MemoryInput()
         self.seconds = 0.0
         """What the clock on the wall says, epoch seconds."""
-        self.partitions = Partitions(self.settings, folder / "own", writer=ENGINE.writer)
+        self.published = published_over(engine.decide, self.settings)
+        self.partitions = Partitions(
+            self.settings, folder / "own", writer=engine.writer, published=self.published
+        )
         self.partitions._changelog = MemoryChangelog(self.log)
         self.metrics = Metrics(lambda: self.seconds)
+        engine = engine._replace(decide=self.published or engine.decide)
         self.loop = Loop(
             source=self.source,
             partitions=self.partitions,
             publisher=self.publisher,
-            work=partial(work, engine=ENGINE),
+            work=partial(work, engine=engine),
             settings=self.settings,
             metrics=self.metrics,
         )

@@ -30,7 +30,9 @@ from stream.worker import (
     model_config,
     own_folder,
     policy,
+    published_over,
     publisher,
+    recommender,
     sign,
     step_rules,
     told,
@@ -176,6 +178,12 @@ def test_the_guarantee_decides_how_the_worker_writes(tmp_path):
     assert "transactional_id" not in plain._settings
 
 
+def test_only_at_least_once_are_slates_repeated():
+    decide = object()
+    assert published_over(decide, Settings()) is None
+    assert published_over(decide, Settings(processing_guarantee="at_least_once"))._decide is decide
+
+
 def test_event_rules_are_in_milliseconds_and_bytes():
     rules = event_rules(
         Settings(
@@ -221,16 +229,19 @@ def test_the_policy_gets_the_parameter_that_is_its_own():
     assert greedy.epsilon == 0.2
 
 
-class Replica:
+def test_the_recommender_decides_by_the_settings():
+    settings = Settings(slate_size=3, candidates=9, exclude_bought_seconds=60)
     models = object()
-
-
-def test_the_engine_decides_by_the_settings():
-    settings = Settings(slate_size=3, candidates=9, exclude_bought_seconds=60, max_items_per_event=7)
-    made = engine(settings, Replica(), "shop-1")
-    rules = made.decide._rules
+    made = recommender(settings, models)
+    rules = made._rules
     assert (rules.slots, rules.candidates, rules.exclude_bought_ms) == (3, 9, 60_000)
-    assert made.decide._models is Replica.models
+    assert made._models is models
+
+
+def test_the_engine_is_made_by_the_settings():
+    decide = object()
+    made = engine(Settings(max_items_per_event=7), decide, "shop-1")
+    assert made.decide is decide
     assert made.events.max_items == 7
     assert (made.writer, made.version) == ("shop-1", version("freshslate"))
 
@@ -312,6 +323,19 @@ async def test_a_worker_keeps_all_it_has_in_its_own_folder(worker, tmp_path):
     assert worker.replica._snapshot == own / SNAPSHOT
     assert worker.partitions._folder == own
     assert worker.loop._partitions is worker.partitions
+
+
+@pytest.mark.parametrize("guarantee", ["exactly_once", "at_least_once"])
+async def test_what_decides_is_told_of_published_slates_only_at_least_once(tmp_path, guarantee):
+    worker = Worker(Settings(data_dir=tmp_path, processing_guarantee=guarantee), MemoryInput())
+    decide = worker.loop._work.keywords["engine"].decide
+    if guarantee == "at_least_once":
+        assert worker.partitions._published is decide
+        decide = decide._decide
+    else:
+        assert worker.partitions._published is None
+    assert decide._models is worker.replica.models
+    await worker.stop()
 
 
 async def test_the_pages_can_be_scraped_before_the_worker_starts_and_after_it_stopped(worker):
