@@ -13,12 +13,10 @@ DPI: Final = 120
 
 def _figure(columns: int = 1) -> Any:
     # Only here: the benchmarks themselves do not need it.
-    import matplotlib as mpl  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
 
-    mpl.use("Agg")
-    from matplotlib import pyplot  # noqa: PLC0415
-
-    return pyplot.subplots(1, columns, figsize=SIZE, dpi=DPI, layout="constrained")
+    figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained")
+    return figure, figure.subplots(1, columns)
 
 
 def rates(medians: Mapping[str, float], spreads: Mapping[str, tuple[float, float]], path: Path) -> None:
