@@ -146,7 +146,11 @@ class Settings(BaseSettings):
     queue_chunks: int = setting(64, "chunks", "Chunks waiting per worker before it stops fetching.", ge=1)
     cycle_max_events: int = setting(2000, "events", "Most events of one cycle, so of one transaction.", ge=1)
     cycle_min_seconds: float = setting(
-        0.005, "s", "Shortest cycle under load: longer means fewer and fuller transactions.", ge=0, le=1
+        0.005,
+        "s",
+        "Shortest cycle under load (32 events and more): longer means fewer and fuller transactions.",
+        ge=0,
+        le=1,
     )
     cycle_step_seconds: float = setting(
         0.1, "s", "A cycle takes no more events than it can decide in this time.", gt=0, le=1
