@@ -48,12 +48,15 @@ coverage: $(INSTALLED) ## how much of each file its own test file covers (ARGS="
 	@$(BIN)/coverage run -m pytest -q -p tests.coverage_by_mirror
 	@$(BIN)/python -m tests.coverage_by_mirror $(ARGS)
 
-bench: $(INSTALLED) peers ## all benchmarks, beside peers: half an hour, tables and JSON (one: python -m benchmarks.NAME)
+bench: $(INSTALLED) peers ## all benchmarks, beside peers: an hour and a half, tables and JSON (one: python -m benchmarks.NAME)
 	@$(BIN)/python -m benchmarks.peers --plot
 	@$(BIN)/python -m benchmarks.throughput --workers 1 2
 	@$(BIN)/python -m benchmarks.growth
 	@$(BIN)/python -m benchmarks.latency --plot
 	@$(BIN)/python -m benchmarks.freshness
+	@$(BIN)/python -m benchmarks.recovery
+	@$(BIN)/python -m benchmarks.memory
+	@$(BIN)/python -m benchmarks.soak --plot benchmarks/results/soak.png
 
 bench-quick: $(INSTALLED) ## ratios in three minutes, before and after a change (ARGS="--against before.json")
 	@$(BIN)/python -m benchmarks.quick $(ARGS)

@@ -82,6 +82,11 @@ def deliver(report: msgspec.Struct, table: Table, options: argparse.Namespace, c
     print_table(console, *table)
     if options.markdown:
         print(markdown(table.header, table.lines))
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
+    write(report, options.json)
     console.print(f"all numbers: {options.json}")
+
+
+def write(report: msgspec.Struct, path: Path) -> None:
+    """Write all numbers."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))

@@ -5,7 +5,6 @@
 
 import argparse
 import asyncio
-import logging
 import sys
 import time
 import uuid
@@ -14,22 +13,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-import msgspec
-import uvloop
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.arguments import RESULTS, measured, write
 from benchmarks.fleet import Fleet, broker, console, fleet, load, quantile, slates
 from benchmarks.inputs import DATA, Input, deltas_of, inputs
-from benchmarks.job import BenchmarkError
 from benchmarks.machine import machine
 from benchmarks.profiles import write_profiles
-from state.errors import FreshslateError
 from state.event import Event
-from stream.broker import Broker, BrokerError
+from stream.broker import Broker
 from stream.codecs import decode_profile, encode_delta
 from stream.config import Settings
 from stream.event_file import EventFile, EventList
@@ -38,7 +34,6 @@ from stream.reading import read_topic
 from stream.replay import replay
 from stream.topics import admin_client, create_topics, topic_specs
 
-RESULTS: Final = Path(__file__).parent / "results"
 PARTITIONS: Final = 8
 HISTORIES: Final = "taobao/users_8day.csv.gz"
 ACTIVE_EVENTS: Final = 30
@@ -108,15 +103,10 @@ class Report(Struct):
 
 def main() -> None:
     options = arguments(sys.argv[1:])
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     screen = console()
-    try:
-        report = uvloop.run(run(options, screen))
-    except (FreshslateError, BrokerError, BenchmarkError) as error:
-        sys.exit(f"benchmarks: {error}")
+    report = measured(run(options, screen))
     show(report, screen)
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+    write(report, options.json)
     screen.print(f"all numbers: {options.json}")
 
 

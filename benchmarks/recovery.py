@@ -6,7 +6,6 @@
 import argparse
 import asyncio
 import contextlib
-import logging
 import shutil
 import signal
 import sys
@@ -17,20 +16,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-import msgspec
-import uvloop
 from aiokafka import AIOKafkaProducer
 from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.arguments import RESULTS, measured, write
 from benchmarks.fleet import Fleet, broker, console, fleet, load, longest_gaps, quantile, slates
 from benchmarks.inputs import DATA, deltas_of, inputs
-from benchmarks.job import BenchmarkError
 from benchmarks.machine import load_average, machine
 from benchmarks.profiles import write_profiles
-from state.errors import FreshslateError
-from stream.broker import BrokerError
 from stream.codecs import encode_delta
 from stream.config import Settings
 from stream.java import KAFKA_VERSION
@@ -38,7 +33,6 @@ from stream.replica import Replica
 from stream.topics import create_topics, topic_specs
 from stream.worker import SNAPSHOT, model_config, warm
 
-RESULTS: Final = Path(__file__).parent / "results"
 PARTITIONS: Final = 8
 SETTLE_SECONDS: Final = 4.0
 """Steady load before and after a restart, so that the usual gaps are seen too."""
@@ -109,15 +103,10 @@ class Report(Struct):
 
 def main() -> None:
     options = arguments(sys.argv[1:])
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     screen = console()
-    try:
-        report = uvloop.run(run(options, screen))
-    except (FreshslateError, BrokerError, BenchmarkError) as error:
-        sys.exit(f"benchmarks: {error}")
+    report = measured(run(options, screen))
     show(report, screen)
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+    write(report, options.json)
     screen.print(f"all numbers: {options.json}")
 
 

@@ -5,7 +5,6 @@
 
 import argparse
 import asyncio
-import logging
 import sys
 import time
 import uuid
@@ -16,22 +15,19 @@ from typing import Final
 
 import msgspec
 import numpy as np
-import uvloop
 from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.arguments import RESULTS, measured, write
 from benchmarks.fleet import Answer, Fleet, Load, Slates, broker, console, fleet, load, quantile, slates
 from benchmarks.job import BenchmarkError
 from benchmarks.machine import cpu_seconds, machine
 from benchmarks.memory import memory_of
-from state.errors import FreshslateError
-from stream.broker import BrokerError
 from stream.config import Settings
 from stream.java import KAFKA_VERSION
 from stream.topics import create_topics, topic_specs
 
-RESULTS: Final = Path(__file__).parent / "results"
 PARTITIONS: Final = 8
 BURST: Final = 20_000
 """Events of the burst that tells what the worker can do."""
@@ -100,13 +96,8 @@ def main() -> None:
     if options.draw:
         report = msgspec.json.decode(options.json.read_bytes(), type=Report)
     else:
-        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-        try:
-            report = uvloop.run(run(options, console()))
-        except (FreshslateError, BrokerError, BenchmarkError) as error:
-            sys.exit(f"benchmarks: {error}")
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+        report = measured(run(options, console()))
+        write(report, options.json)
     show(report, console())
     if options.plot:
         from benchmarks.soak_plot import plot  # noqa: PLC0415 - matplotlib is not needed for a run
