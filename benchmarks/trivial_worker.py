@@ -11,8 +11,10 @@ from stream.config import load_settings
 
 
 def main() -> None:
-    # `Worker` looks it up by this name when it is built.
+    # `Worker` looks both up by these names when it is built.
     stream.worker.work = work
+    # At least once looks for slates to repeat, and these are none.
+    stream.worker.published_over = lambda *_: None
     run_worker(load_settings())
 
 

@@ -24,6 +24,7 @@ from stream.misfits import misfits
 __all__ = ["ConfigError", "SettingRow", "Settings", "load_settings", "settings_table"]
 
 DAY: Final = 86_400
+_CYCLE_EVENTS: Final = {"exactly_once": 6000, "at_least_once": 2000}
 FOR_EVER: Final = -1
 """A retention that never ends, as Kafka writes it."""
 
@@ -144,7 +145,13 @@ class Settings(BaseSettings):
     fetch_bytes: int = setting(1 << 20, "bytes", "Most that one fetch brings of one partition.", ge=1024)
     chunk_records: int = setting(500, "records", "Most records handed over at once, per partition.", ge=1)
     queue_chunks: int = setting(64, "chunks", "Chunks waiting per worker before it stops fetching.", ge=1)
-    cycle_max_events: int = setting(2000, "events", "Most events of one cycle, so of one transaction.", ge=1)
+    cycle_max_events: int | None = setting(
+        None,
+        "events",
+        "Most events of one cycle, so of one transaction. Unset: 6000 exactly once; 2000 at least once, where "
+        "a partition's profiles of one cycle have to fit one batch.",
+        ge=1,
+    )
     cycle_min_seconds: float = setting(
         0.005,
         "s",
@@ -291,6 +298,11 @@ class Settings(BaseSettings):
     def input_topics(self) -> tuple[str, ...]:
         """The topics that events are read from, in the order of `inputs`."""
         return tuple(self.topic_prefix + name for name in self.inputs)
+
+    @property
+    def most_cycle_events(self) -> int:
+        """Most events of one cycle."""
+        return self.cycle_max_events or _CYCLE_EVENTS[self.processing_guarantee]
 
     @property
     def items_topic(self) -> str:

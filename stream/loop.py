@@ -104,7 +104,7 @@ class Loop:
         self._work = work
         self._settings = settings
         self._metrics = metrics
-        self._pace = Pace(settings.cycle_max_events, settings.cycle_step_seconds)
+        self._pace = Pace(settings.most_cycle_events, settings.cycle_step_seconds)
         self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue(settings.queue_chunks)
         self._lock = asyncio.Lock()
         self._membership: Membership | None = None

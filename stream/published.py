@@ -60,7 +60,7 @@ class Published:
             state.errors.UnreadableState: a slate is of a newer version.
         """
         settings = self._settings
-        size = settings.cycle_max_events + settings.chunk_records
+        size = settings.most_cycle_events + settings.chunk_records
         partitions = set(stores)
         for cycles in CYCLES:
             cut_off, ended = set(), set()

@@ -1,5 +1,6 @@
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -162,3 +163,16 @@ def test_every_allowed_policy_can_be_built(name: str, edge: dict[str, float]) ->
     settings = load_settings(policy=name, **edge)
     policy = make_policy(settings.policy, epsilon=settings.epsilon, temperature=settings.temperature)
     assert policy.name == name
+
+
+@pytest.mark.parametrize(
+    ("given", "most"),
+    [
+        ({}, 6000),
+        ({"processing_guarantee": "at_least_once"}, 2000),
+        ({"processing_guarantee": "at_least_once", "cycle_max_events": 7}, 7),
+        ({"cycle_max_events": 7}, 7),
+    ],
+)
+def test_a_cycle_may_have_as_many_events_as_its_guarantee_bears(given: dict[str, Any], most: int) -> None:
+    assert Settings(**given).most_cycle_events == most

@@ -88,7 +88,7 @@ async def test_a_cycle_takes_no_more_than_its_cap_and_the_rest_comes_next(make):
 async def test_the_time_an_event_takes_is_learned_from_the_cycles(make):
     rig = make(cycle_step_seconds=1e-9)
     await rig.begin()
-    assert rig.loop._pace.cap() == rig.settings.cycle_max_events
+    assert rig.loop._pace.cap() == rig.settings.most_cycle_events == 6000
     await rig.put(RUN[:20])
     await rig.idle()
     assert rig.loop._pace.cap() == 1
