@@ -148,8 +148,8 @@ class Settings(BaseSettings):
     cycle_max_events: int | None = setting(
         None,
         "events",
-        "Most events of one cycle, so of one transaction. Unset: 6000 exactly once; 2000 at least once, where "
-        "a partition's profiles of one cycle have to fit one batch.",
+        "Most events of one cycle, so of one transaction. Unset: 6000 exactly once; 2000 at least once, "
+        "where a partition's profiles of one cycle have to fit one batch.",
         ge=1,
     )
     cycle_min_seconds: float = setting(
