@@ -108,7 +108,7 @@ class Bench:
         self.broker = broker
         self.address = broker.address
         self.workers = workers
-        self.peers = peers.Bench(broker, folder / "peers")
+        self.peers = peers.Bench(broker, folder / given.name / str(workers) / "peers")
         prefix = f"bench-{uuid.uuid4().hex[:8]}."
         self.wire_topic = f"{prefix}wire"
         self.jobs = {
