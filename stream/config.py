@@ -153,11 +153,7 @@ class Settings(BaseSettings):
         ge=1,
     )
     cycle_min_seconds: float = setting(
-        0.005,
-        "s",
-        "Shortest cycle under load (32 events and more): longer means fewer and fuller transactions.",
-        ge=0,
-        le=1,
+        0.005, "s", "Shortest cycle under load: longer means fewer and fuller transactions.", ge=0, le=1
     )
     cycle_step_seconds: float = setting(
         0.1, "s", "A cycle takes no more events than it can decide in this time.", gt=0, le=1
