@@ -44,6 +44,8 @@ def rates(medians: Mapping[str, float], spreads: Mapping[str, tuple[float, float
 
 def latencies(rows: Sequence[Row], path: Path) -> None:
     """Median and 99th percentile over the rate, a line a contender; both axes logarithmic."""
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter  # noqa: PLC0415
+
     figure, both = _figure(2)
     for axes, place, title in zip(both, (0, 2), ("p50", "p99"), strict=True):
         for name in dict.fromkeys(row.contender for row in rows):
@@ -57,6 +59,11 @@ def latencies(rows: Sequence[Row], path: Path) -> None:
                 label=name.replace("_", " "),
             )
         axes.set(xscale="log", yscale="log", title=title, xlabel="events/s", ylabel="event to slate, ms")
-        axes.grid(visible=True, which="both", alpha=0.3)
+        axes.set_xticks(sorted({row.rate for row in rows}))
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+            axis.set_minor_locator(NullLocator())
+        axes.grid(visible=True, alpha=0.3)
     both[0].legend(fontsize="small")
     figure.savefig(path)
