@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from msgspec import structs
 from rich.console import Console
 
 from benchmarks.job import BenchmarkError
@@ -233,12 +234,22 @@ async def slates(settings: Settings) -> AsyncIterator[Slates]:
 
 
 class Load:
-    """Sends clicks at a steady rate, in turn to each partition."""
+    """Sends events at a steady rate.
 
-    def __init__(self, settings: Settings, producer: AIOKafkaProducer, rate: float) -> None:
+    Args:
+        settings: of the workers.
+        producer: started.
+        rate: events per second.
+        shoppers: what to send, at the moment it is sent; without it clicks, in turn to each partition.
+    """
+
+    def __init__(
+        self, settings: Settings, producer: AIOKafkaProducer, rate: float, shoppers: Iterator[Event] | None
+    ) -> None:
         self._settings = settings
         self._producer = producer
         self._rate = rate
+        self._shoppers = shoppers
         self.sent = 0
 
     async def run(self) -> None:
@@ -251,9 +262,13 @@ class Load:
             await asyncio.sleep(TICK_SECONDS)
 
     async def send(self) -> None:
-        """Send one click that happens now."""
-        partition = self.sent % self._settings.partitions
-        event = click(self.sent, partition, time.time_ns() // 1_000_000)
+        """Send one event that happens now."""
+        now, partition = time.time_ns() // 1_000_000, None
+        if self._shoppers is None:
+            partition = self.sent % self._settings.partitions
+            event = click(self.sent, partition, now)
+        else:
+            event = structs.replace(next(self._shoppers), time=now)
         await self._producer.send(
             self._settings.input_topics[0],
             encode_event(event),
@@ -276,10 +291,12 @@ def click(number: int, partition: int, now: int) -> Event:
 
 
 @asynccontextmanager
-async def load(settings: Settings, rate: float) -> AsyncIterator[Load]:
-    """Clicks at so many a second, for as long as the block lasts; a rate of 0 sends nothing by itself."""
+async def load(
+    settings: Settings, rate: float, *, shoppers: Iterator[Event] | None = None
+) -> AsyncIterator[Load]:
+    """Events at so many a second, for as long as the block lasts; a rate of 0 sends nothing by itself."""
     async with AIOKafkaProducer(bootstrap_servers=settings.broker, linger_ms=2, acks="all") as producer:
-        made = Load(settings, producer, rate)
+        made = Load(settings, producer, rate, shoppers)
         async with _running(made.run() if rate else asyncio.sleep(0)):
             yield made
 

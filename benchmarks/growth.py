@@ -144,12 +144,12 @@ def lessons(sessions: int, *, seed: int) -> Iterator[Delta]:
         )
 
 
-def events(*, seed: int) -> Iterator[Event]:
-    """Views of other shoppers, a session each, many sessions at a time, for ever."""
+def events(*, seed: int, at_a_time: int = 2_000) -> Iterator[Event]:
+    """Views of other shoppers, a session each, so many sessions at a time, for ever."""
     rng = np.random.default_rng(seed)
     number = 0
     for batch in count():
-        session, item = session_items(rng, 2_000)
+        session, item = session_items(rng, at_a_time)
         # All shoppers take their first step, then those who go on their second.
         place = np.arange(session.size) - np.searchsorted(session, session)
         for at in np.argsort(place, kind="stable").tolist():

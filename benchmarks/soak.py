@@ -1,5 +1,8 @@
 """The job for many minutes at half of what it can do: memory, files, lag and latency stay flat, or do not.
 
+The models are full before it starts, as in a shop that has been open for long: what a worker does with young
+ones says nothing about what it does for good. Sessions are those of `benchmarks.growth`.
+
 `python -m benchmarks.soak --help`; what the numbers mean: docs/benchmarks.md.
 """
 
@@ -8,7 +11,7 @@ import asyncio
 import sys
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -21,9 +24,11 @@ from rich.table import Table
 
 from benchmarks.arguments import RESULTS, measured, write
 from benchmarks.fleet import Answer, Fleet, Load, Slates, broker, console, fleet, load, quantile, slates
-from benchmarks.job import BenchmarkError
+from benchmarks.growth import events, lessons
+from benchmarks.job import BenchmarkError, teach
 from benchmarks.machine import cpu_seconds, machine
 from benchmarks.memory import memory_of
+from state.event import Event
 from stream.config import Settings
 from stream.java import KAFKA_VERSION
 from stream.topics import create_topics, topic_specs
@@ -31,6 +36,10 @@ from stream.topics import create_topics, topic_specs
 PARTITIONS: Final = 8
 BURST: Final = 20_000
 """Events of the burst that tells what the worker can do."""
+AT_A_TIME: Final = 20_000
+"""Sessions that take their steps in turn: at 5,000 events/s a shopper's next one is 4 s away."""
+FULLER: Final = 1.1
+"""Sessions taught beforehand, of those that the index holds: the oldest are forgotten already."""
 WARM_UP_SHARE: Final = 0.25
 """Of the run, left out of the judgement: caches and memtables fill."""
 TOLERANCE: Final = 0.10
@@ -136,13 +145,16 @@ async def run(options: argparse.Namespace, screen: Console) -> Report:
             partitions=PARTITIONS,
         )
         await create_topics(address, topic_specs(settings))
+        with screen.status("teaching the models"):
+            await teach(settings, lessons(int(FULLER * settings.max_sessions), seed=1))
+        shoppers = events(seed=2, at_a_time=AT_A_TIME)
         with fleet(settings, Path(folder)) as workers:
             workers.start("one", instance_id="one")
             await workers.opened("one")
             async with slates(settings) as reader:
-                saturation = 0.0 if options.rate else await burst(settings, reader, screen)
+                saturation = 0.0 if options.rate else await burst(settings, reader, shoppers, screen)
                 rate = options.rate or saturation / 2
-                async with load(settings, rate) as clicks:
+                async with load(settings, rate, shoppers=shoppers) as clicks:
                     watch = Watch(workers, reader, clicks, None if node is None else node.pid)
                     samples = await watch.run(options.minutes * 60, options.every, screen)
                 await settled(reader, clicks.sent - watch.forgotten)
@@ -160,10 +172,10 @@ async def run(options: argparse.Namespace, screen: Console) -> Report:
     )
 
 
-async def burst(settings: Settings, reader: Slates, screen: Console) -> float:
+async def burst(settings: Settings, reader: Slates, shoppers: Iterator[Event], screen: Console) -> float:
     """Events per second that the worker answers when all of them wait already; the first warm it up."""
     with screen.status("a burst, to learn what the worker can do"):
-        async with load(settings, 0) as clicks:
+        async with load(settings, 0, shoppers=shoppers) as clicks:
             for _ in range(2 * BURST):
                 await clicks.send()
         await settled(reader, clicks.sent)
