@@ -109,7 +109,9 @@ def drill(
     guarantee: Annotated[
         Literal["exactly_once", "at_least_once"], typer.Option(help="What the workers promise.")
     ] = "exactly_once",
-    faults: Annotated[str, typer.Option(help="Names, comma separated; default: all of them.")] = "",
+    faults: Annotated[
+        str, typer.Option(help="Names, comma separated, or 'list' to see them; default: all of them.")
+    ] = "",
     result: Annotated[Path | None, typer.Option("--json", help="File to write the result to.")] = None,
 ) -> None:
     """Prove it: kill, freeze, cut off, wipe and flood real workers and their broker, then audit the log.
@@ -118,10 +120,14 @@ def drill(
     process and compared with what the workers wrote. Exit code 1 if anything was lost, came twice or differs,
     or a worker did something else than docs/operations.md says.
     """
+    from stream.drill.acts import FAULTS  # noqa: PLC0415
     from stream.drill.run import DrillOptions, run_drill  # noqa: PLC0415 - the runtime takes a second to import
     from stream.screens.drill import DrillScreen  # noqa: PLC0415
 
     _quiet()
+    if faults == "list":
+        out.print("\n".join(f"{name:<17} {fault.about}" for name, fault in FAULTS.items()), highlight=False)
+        return
     names = tuple(name.strip() for name in faults.split(",") if name.strip())
     options = DrillOptions(seconds, rate, workers, seed, guarantee, names, json=result)
     if not run_drill(options, DrillScreen(out)):

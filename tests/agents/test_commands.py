@@ -9,6 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from agents import commands
+from stream.drill.acts import FAULTS
 from stream.event_file import EventFile
 
 ROOT = Path(__file__).parents[2]
@@ -159,6 +160,15 @@ def test_ctrl_c_is_exit_code_130(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(commands, "load_settings", interrupted)
     assert run(monkeypatch, "settings") == 130
+
+
+def test_the_drills_faults_can_be_listed_without_starting_anything(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "drill", "--faults", "list") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(FAULTS)
+    assert "SIGKILL" in lines[0]
 
 
 def test_a_wrong_fault_name_is_one_line_and_nothing_is_started(
