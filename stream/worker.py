@@ -24,7 +24,7 @@ from state.policy.shares import Shares
 from state.policy.uniform import Uniform
 from state.profile import NEW_PROFILE
 from state.recommend import Recommender, RecommendRules
-from state.retrieval.config import ModelConfig
+from state.retrieval.config import ModelConfig, parse_weights
 from state.seeds import seed_of
 from state.session import SessionRules
 from state.shortest import as_double
@@ -313,6 +313,7 @@ def model_config(settings: Settings) -> ModelConfig:
         max_sessions=1 << (settings.max_sessions - 1).bit_length(),
         popularity_decay_days=settings.popularity_half_life_seconds / math.log(2) / DAY,
         rule_decay_days=settings.rules_tau_seconds / DAY,
+        **parse_weights(settings.source_weights),
     )
 
 
