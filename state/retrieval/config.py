@@ -132,7 +132,7 @@ class ModelConfig(Struct, frozen=True, kw_only=True):
     """Most recent distinct items of the current session whose categories are looked into."""
     category_decay_steps: float = 1.0
     """The category of the item j steps back counts e^{-(j-1)/this}."""
-    category_weight: float = 0.1
+    category_weight: float = 0.3
 
     hour_targets: int = 256
     """Most popular items kept for each hour of the day, where `hour_weight` is above 0."""
