@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from aiokafka.errors import KafkaError
 from filelock import FileLock, Timeout
+from msgspec.structs import replace
 
 from state.errors import StopWorker
 from state.event import TOPIC_TYPES, Event, EventRules, Inbound, Origin
@@ -24,7 +25,7 @@ from state.policy.shares import Shares
 from state.policy.uniform import Uniform
 from state.profile import NEW_PROFILE
 from state.recommend import Recommender, RecommendRules
-from state.retrieval.config import ModelConfig
+from state.retrieval.config import ModelConfig, parse_weights
 from state.seeds import seed_of
 from state.session import SessionRules
 from state.shortest import as_double
@@ -309,11 +310,12 @@ def step_rules(settings: Settings) -> StepRules:
 
 def model_config(settings: Settings) -> ModelConfig:
     """What the shared models remember."""
-    return ModelConfig(
+    config = ModelConfig(
         max_sessions=1 << (settings.max_sessions - 1).bit_length(),
         popularity_decay_days=settings.popularity_half_life_seconds / math.log(2) / DAY,
         rule_decay_days=settings.rules_tau_seconds / DAY,
     )
+    return replace(config, **parse_weights(settings.source_weights))
 
 
 def warm(settings: Settings) -> None:
