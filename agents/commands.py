@@ -12,6 +12,7 @@ import typer
 from msgspec import to_builtins
 from rich.console import Console
 
+from agents.evaluation import EXAMPLES, evaluate
 from agents.file_options import Catalogue, Columns, FormatName, Limit, event_file
 from state.errors import FreshslateError
 from state.event import DEFAULT_TENANT
@@ -356,6 +357,9 @@ def compare(
         typer.echo(json.dumps(to_builtins(found), indent=2))
     else:
         print_comparison(out, found)
+
+
+app.command(epilog=EXAMPLES)(evaluate)
 
 
 def milliseconds_of(text: str) -> int:
