@@ -64,8 +64,8 @@ def read_model_file(path: Path) -> dict[str, Any]:
     try:
         msgspec.convert(values, ModelConfig)
     except msgspec.ValidationError as error:
-        named = re.search(r"\$\.(\w+)|^(\w+)", str(error))
-        name = (named[1] or named[2]) if named else ""
+        path = re.search(r"\$\.(\w+)", str(error))
+        name = path[1] if path else str(error).split(maxsplit=1)[0]
         reason = str(error).removesuffix(f" - at `$.{name}`")
         raise ModelFileError(
             _at(text, name, reason if reason.startswith(name) else f"{name}: {reason}")
@@ -91,5 +91,7 @@ def _at(text: str, name: str, reason: str) -> str:
 def _toml(value: object) -> str:
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{_toml(name)} = {_toml(each)}' for name, each in value.items())} }}"
     # JSON's strings and numbers are TOML's.
     return msgspec.json.encode(value).decode()

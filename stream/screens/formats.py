@@ -18,4 +18,7 @@ def print_formats(console: Console, formats: Mapping[str, Format]) -> None:
         if form.note:
             lines.append(Text(form.note, "dim"))
         for line in lines:
-            console.print(Padding(line, (0, 0, 0, width + 2)), soft_wrap=not console.is_terminal)
+            if console.is_terminal:
+                console.print(Padding(line, (0, 0, 0, width + 2)))
+            else:
+                console.print(Text.assemble(" " * (width + 2), line), soft_wrap=True)

@@ -13,9 +13,10 @@ def path(tmp_path: Path) -> Path:
 
 def test_what_is_written_is_read(path: Path) -> None:
     values = {"neighbours": 500, "rule_weight": 1e-05, "type_weights": ModelConfig().type_weights}
-    write_model_file(path, values, {"data": 'a "log"\\', "trials": 7})
+    write_model_file(path, values, {"data": 'a "log"\\', "best": {"hr@20": 0.5}})
     assert read_model_file(path) == {**values, "type_weights": list(values["type_weights"])}
     assert check_model_file(path) == path
+    assert 'best = { "hr@20" = 0.5 }' in path.read_text()
     assert 'data = "a \\"log\\"\\\\"' in path.read_text()
 
 

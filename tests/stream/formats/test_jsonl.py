@@ -61,7 +61,11 @@ def test_a_bad_line_is_a_reject_with_its_number_and_the_next_one_is_read(line: b
 
 def test_catalogue_items_are_read_as_the_engine_would() -> None:
     rejects = Rejects()
-    lines = [b'\xef\xbb\xbf{"item_id": 5, "title": "Shoe", "colour": "red"}\n', b"\n", b'{"price": -1}\n']
+    lines = [
+        b'\xef\xbb\xbf{"item_id": 5, "title": "Shoe", "colour": "red"}\n',
+        b"\n",
+        b'{"item_id": 6, "price": -1}\n',
+    ]
     assert list(items(lines, rejects)) == [
         CatalogueItem(item_id="5", title="Shoe", attributes={"colour": "red"})
     ]

@@ -20,7 +20,7 @@ def read(path: Path) -> bytes:
 def archive(path: Path, **members: bytes) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
         for name, content in members.items():
-            packed.writestr(name.replace("_", "."), content)
+            packed.writestr(name.replace("_csv", ".csv"), content)
     return path
 
 
