@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,6 +16,8 @@ from stream.config import load_settings
 
 if TYPE_CHECKING:
     from stream.evaluation import Make, MarkedEvents, Plan, Split
+    from stream.tuning import Tuned
+    from stream.validation import MakeWith
 
 ENGINE = "freshslate"
 BASELINES = ("popularity", "repeat", "covisitation", "sr", "sknn", "vsknn", "stan", "vstan", "vmis")
@@ -62,7 +65,11 @@ def evaluate(
     freshness: Annotated[
         bool, typer.Option("--freshness", help="What being late costs, from every event to weeks.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of the intervals' draws.")] = 1,
+    tune: Annotated[
+        float | None, typer.Option(min=1, help="First search for better parameters, so many seconds.")
+    ] = None,
+    tuned: Annotated[Path, typer.Option(help="File to write them to, for workers.")] = Path("tuned.toml"),
+    seed: Annotated[int, typer.Option(min=0, help="Of the intervals' draws, and of --tune.")] = 1,
     result: Annotated[Path | None, typer.Option("--json", help="File to write the result to.")] = None,
     plot: Annotated[Path | None, typer.Option(help="PNG to draw the result to.")] = None,
     limit: Limit = None,
@@ -96,7 +103,15 @@ def evaluate(
     )
     events = MarkedEvents(source, begin, test)
     config = configured(model_config(loaded), values or ())
-    engines = _engines(config, variants or (), _names(sources), events, plan)
+    make = _make(_names(sources), events, plan)
+    engines = _engines(config, variants or (), make)
+    if tune is not None:
+        found = _tuned(events, plan, make, config, tune)
+        _write_tuned(found, tuned, f"{path.name}, {protocol}, before {begin}")
+        engines = {
+            ENGINE: partial(make, found.best.config),
+            f"{ENGINE}, not tuned": engines.pop(ENGINE),
+        } | engines
     if freshness:
         written = _freshness(events, plan, engines[ENGINE], plot)
     else:
@@ -140,24 +155,50 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _engines(
-    config: ModelConfig, variants: Sequence[str], sources: Sequence[str], events: "MarkedEvents", plan: "Plan"
-) -> dict[str, "Make"]:
-    """The engine, and its variants by what they change."""
+def _make(sources: Sequence[str], events: "MarkedEvents", plan: "Plan") -> "MakeWith":
+    """How the engine is made with given parameters."""
     from state.evaluation.contenders import Engine  # noqa: PLC0415
 
     catalogue = events.catalogue() if plan.target == "item" else {}
+    return partial(Engine, sources=sources or None, catalogue=catalogue)
 
-    def maker(each: ModelConfig) -> "Make":
-        return lambda: Engine(each, sources=sources or None, catalogue=catalogue)
 
+def _engines(config: ModelConfig, variants: Sequence[str], make: "MakeWith") -> dict[str, "Make"]:
+    """The engine, and its variants by what they change."""
     try:
-        maker(config)()
+        make(config)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    return {ENGINE: maker(config)} | {
-        f"{ENGINE}, {variant}": maker(configured(config, [variant])) for variant in variants
+    return {ENGINE: partial(make, config)} | {
+        f"{ENGINE}, {variant}": partial(make, configured(config, [variant])) for variant in variants
     }
+
+
+def _tuned(
+    events: "MarkedEvents", plan: "Plan", make: "MakeWith", start: ModelConfig, seconds: float
+) -> "Tuned":
+    """Search, and print what was found."""
+    from stream.screens.tuning import TuningScreen, print_tuned  # noqa: PLC0415
+    from stream.validation import Search, tune_on  # noqa: PLC0415
+
+    with TuningScreen(out, seconds) as screen:
+        found = tune_on(events, plan, make, start, Search(seconds, plan.seed, screen.show))
+    print_tuned(out, found)
+    return found
+
+
+def _write_tuned(found: "Tuned", path: Path, data: str) -> None:
+    from stream.model_file import write_model_file  # noqa: PLC0415
+
+    origin = {
+        "data": data,
+        "trials": found.trials,
+        "seconds": round(found.seconds),
+        "start": dict(found.start.metrics),
+        "best": dict(found.best.metrics),
+    }
+    write_model_file(path, found.values, origin)
+    out.print(f"parameters written to {path}: FRESHSLATE_MODEL_FILE={path}", highlight=False)
 
 
 def _comparison(

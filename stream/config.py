@@ -20,6 +20,7 @@ from pydantic_settings import (
 from stream.environment import PREFIX, ConfigError, env_name, problems, service_links, unknown_names
 from stream.faults import parse_fault_point
 from stream.misfits import misfits
+from stream.model_file import check_model_file
 
 __all__ = ["ConfigError", "SettingRow", "Settings", "load_settings", "settings_table"]
 
@@ -222,6 +223,12 @@ class Settings(BaseSettings):
     popularity_half_life_seconds: int = setting(5 * DAY, "s", "Popularity halves in this time.", ge=1)
     rules_tau_seconds: int = setting(
         60 * DAY, "s", "The weight of what followed what falls e-fold in this time.", ge=1
+    )
+    model_file: Annotated[Path | None, AfterValidator(check_model_file)] = setting(
+        None,
+        "path",
+        "TOML file with parameters of the shared models, as `freshslate evaluate --tune` writes it. The "
+        "three settings above it go first where they are set. All workers need the same parameters.",
     )
 
     data_dir: Path = setting(
