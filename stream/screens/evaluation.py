@@ -84,8 +84,6 @@ def print_results(console: Console, results: Results) -> None:
     """Print metrics, rows and differences."""
     console.print(_metrics_table(results.configurations), highlight=False)
     console.print()
-    console.print(_cuts_table(results.configurations), highlight=False)
-    console.print()
     console.print(_rows_table(results.configurations), highlight=False)
     if results.differences:
         console.print()
@@ -124,26 +122,15 @@ def _table(*names: str) -> Table:
 
 
 def _metrics_table(results: Mapping[str, Result]) -> Table:
-    others = [f"{name}@20" for name in METRICS if f"{name}@20" not in MAIN]
-    table = _table("at 20", *MAIN, *others, "coverage@20", "popularity@20", "predictions")
-    for name, result in results.items():
-        row = result.rows[ALL]
-        table.add_row(
-            name,
-            *(with_interval(row, metric) for metric in MAIN),
-            *(f"{row.values[metric]:.4f}" for metric in others),
-            f"{result.spread['coverage@20']:.4f}",
-            f"{result.spread['popularity@20']:.4f}",
-            f"{row.predictions:,}",
-        )
-    return table
-
-
-def _cuts_table(results: Mapping[str, Result]) -> Table:
-    names = [f"{name}@{cut}" for cut in CUTS[:-1] for name in METRICS]
-    table = _table("shorter lists", *names)
-    for name, result in results.items():
-        table.add_row(name, *(f"{result.rows[ALL].values[metric]:.4f}" for metric in names))
+    """A column a configuration: names of metrics are short, those of configurations are not."""
+    table = _table("", *results)
+    rows = [result.rows[ALL] for result in results.values()]
+    for name in METRICS:
+        for cut in CUTS:
+            table.add_row(f"{name}@{cut}", *(with_interval(row, f"{name}@{cut}") for row in rows))
+    for name in (f"{kind}@{cut}" for kind in ("coverage", "popularity") for cut in CUTS):
+        table.add_row(name, *(f"{result.spread[name]:.4f}" for result in results.values()))
+    table.add_row("predictions", *(f"{row.predictions:,}" for row in rows))
     return table
 
 
@@ -163,10 +150,9 @@ def _rows_table(results: Mapping[str, Result]) -> Table:
 
 def _differences_table(results: Results) -> Table:
     first = next(iter(results.configurations))
-    names = [f"{name}@20" for name in METRICS]
-    table = _table(f"{first} minus", *names)
-    for other, metrics in results.differences.items():
-        table.add_row(other, *(_difference(metrics[name]) for name in names))
+    table = _table(f"{first} minus", *results.differences)
+    for name in (f"{name}@20" for name in METRICS):
+        table.add_row(name, *(_difference(metrics[name]) for metrics in results.differences.values()))
     return table
 
 

@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 
 from state.catalogue import CatalogueItem
@@ -61,12 +60,13 @@ def test_a_step_after_retrieval_sees_the_candidates_of_a_worker() -> None:
     def backwards(models: Models, queries, ranked: Ranked) -> Ranked:
         assert models.n_items == len(LOG.names)
         assert len(queries) == 1
-        assert ranked.items.shape[1] == len(LOG.names)
-        return ranked._replace(items=ranked.items[:, ::-1], scores=ranked.scores[:, ::-1])
+        count = int(ranked.counts[0])
+        assert count > 20
+        items = ranked.items.copy()
+        items[:, :count] = ranked.items[:, :count][:, ::-1]
+        return ranked._replace(items=items)
 
     plain, turned = taught(Engine()), taught(Engine(rerank=backwards))
     everything = plain.rank([QUERY], 60)[0]
     everything = everything[everything >= 0]
-    width = len(LOG.names)
-    assert turned.rank([QUERY], width)[0][-everything.size :].tolist() == everything[::-1].tolist()
-    assert np.count_nonzero(turned.rank([QUERY], 5)[0] >= 0) <= 5
+    assert turned.rank([QUERY], 5)[0].tolist() == everything[::-1][:5].tolist()

@@ -82,7 +82,7 @@ def test_a_daily_model_has_learned_until_midnight() -> None:
     assert daily(log).learned.tolist() == [4, 6]
     assert daily(log, late_ms=DAY).learned.tolist() == [2, 4]
     assert frozen(log).learned.tolist() == [4, 4]
-    assert frozen(log, late_ms=2 * DAY - 1).learned.tolist() == [1, 1]
+    assert frozen(log, late_ms=2 * DAY + HOUR - 1).learned.tolist() == [1, 1]
 
 
 def test_former_sessions_are_history() -> None:
