@@ -108,10 +108,8 @@ def evaluate(
     if tune is not None:
         found = _tuned(events, plan, make, config, tune)
         _write_tuned(found, tuned, f"{path.name}, {protocol}, before {begin}")
-        engines = {
-            ENGINE: partial(make, found.best.config),
-            f"{ENGINE}, not tuned": engines.pop(ENGINE),
-        } | engines
+        engines[f"{ENGINE}, not tuned"] = engines[ENGINE]
+        engines[ENGINE] = partial(make, found.best.config)
     if freshness:
         written = _freshness(events, plan, engines[ENGINE], plot)
     else:
@@ -169,9 +167,10 @@ def _engines(config: ModelConfig, variants: Sequence[str], make: "MakeWith") -> 
         make(config)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    return {ENGINE: partial(make, config)} | {
-        f"{ENGINE}, {variant}": partial(make, configured(config, [variant])) for variant in variants
-    }
+    engines: dict[str, Make] = {ENGINE: partial(make, config)}
+    for variant in variants:
+        engines[f"{ENGINE}, {variant}"] = partial(make, configured(config, [variant]))
+    return engines
 
 
 def _tuned(

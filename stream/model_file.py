@@ -64,8 +64,8 @@ def read_model_file(path: Path) -> dict[str, Any]:
     try:
         msgspec.convert(values, ModelConfig)
     except msgspec.ValidationError as error:
-        path = re.search(r"\$\.(\w+)", str(error))
-        name = path[1] if path else str(error).split(maxsplit=1)[0]
+        place = re.search(r"\$\.(\w+)", str(error))
+        name = place[1] if place else str(error).split(maxsplit=1)[0]
         reason = str(error).removesuffix(f" - at `$.{name}`")
         raise ModelFileError(
             _at(text, name, reason if reason.startswith(name) else f"{name}: {reason}")

@@ -64,7 +64,7 @@ def _member(archive: Path, name: str | None) -> str:
     if name is None and len(names) == 1:
         return names[0]
     if name in names:
-        return cast("str", name)
+        return name
     held = ", ".join(names[:20])
     if name is None:
         message = f"{archive} holds {held}: name one of them, as in {archive / (names or ['file'])[0]}"

@@ -12,6 +12,7 @@ from agents.evaluation import BASELINES, configured
 from state.evaluation.baselines import registry
 from state.retrieval.config import ModelConfig
 from stream.codecs import encode_event
+from stream.model_file import read_model_file
 from tests.stream.evaluations import made
 
 
@@ -69,6 +70,21 @@ def test_freshness_writes_a_table_a_curve_and_json(file: Path, tmp_path: Path) -
     assert "refreshed each midnight" in output
     assert chart.stat().st_size > 1_000
     assert json.loads(written.read_text())["freshness"][0]["known_items"]["hr@20"] > 0.5
+
+
+def test_tuning_writes_a_file_for_workers_and_judges_what_it_found(file: Path, tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="the extra tune is not installed: --tune is NOT checked here")
+    tuned, written = tmp_path / "tuned.toml", tmp_path / "result.json"
+    code, output = run(
+        str(file), "--format", "jsonl", "--split", "2d", "--set", "neighbours=1,rule_weight=0",
+        "--tune", "2", "--tuned", str(tuned), "--json", str(written),
+    )  # fmt: skip
+    assert code == 0, output
+    assert f"FRESHSLATE_MODEL_FILE={tuned}" in output
+    assert read_model_file(tuned).keys() >= {"neighbours", "rule_weight"}
+    found = json.loads(written.read_text())["configurations"]
+    assert set(found) == {"freshslate", "freshslate, not tuned"}
+    assert found["freshslate"]["hr@20"] > found["freshslate, not tuned"]["hr@20"]
 
 
 def test_parameters_are_set_by_name() -> None:
