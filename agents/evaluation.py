@@ -49,6 +49,9 @@ def evaluate(
     target: Annotated[
         Literal["item", "category"], typer.Option(help="Ask for items, or for their categories instead.")
     ] = "item",
+    baskets: Annotated[
+        Literal["whole", "lines"], typer.Option(help="Items of one event: asked for together, or one by one.")
+    ] = "whole",
     late: Annotated[int, typer.Option(min=0, help="Days that the models are behind.")] = 0,
     batch: Annotated[
         int, typer.Option(min=1, help="prequential: events answered before they are learned.")
@@ -95,6 +98,7 @@ def evaluate(
         protocol=protocol,
         items=items,
         target=target,
+        baskets=baskets,
         late_days=late,
         batch=batch,
         sessions=step_rules(loaded).session,

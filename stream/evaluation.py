@@ -108,6 +108,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     """Whether test items that no training session has are left out, or asked for too."""
     target: Literal["item", "category"] = "item"
     """What an event is about: its items, or their categories in place of them."""
+    baskets: Literal["whole", "lines"] = "whole"
+    """Whether the items of an event are asked for together, or one by one as if each had an event."""
     late_days: int = 0
     """Days that the models are behind; not for `prequential`."""
     batch: int = 1
@@ -176,12 +178,12 @@ def ask(events: MarkedEvents, plan: Plan) -> Questions:
     Raises:
         EvaluationError: No question comes out.
     """
-    marked = _by_category(events, events.catalogue()) if plan.target == "category" else events
+    marked = _as_planned(events, plan)
     if plan.protocol == "prequential":
         if plan.items == "train":
             log = _log(marked, plan.sessions)
             known = np.unique(log.item[~in_test(log)]).tolist()
-            marked = only_items(marked, frozenset(log.names[number] for number in known))
+            marked = only_items(_as_planned(events, plan), frozenset(log.names[number] for number in known))
         questions = prequential(marked, plan.sessions, plan.recommend, batch=plan.batch)
     else:
         log = _log(marked, plan.sessions)
@@ -206,6 +208,14 @@ def _log(events: Iterable[tuple[Event, bool]], sessions: SessionRules) -> Log:
     return builder.log()
 
 
+def _as_planned(events: MarkedEvents, plan: Plan) -> Iterable[tuple[Event, bool]]:
+    """The events as the plan wants them, to be gone through once."""
+    marked: Iterable[tuple[Event, bool]] = events
+    if plan.target == "category":
+        marked = _by_category(events, events.catalogue())
+    return _by_line(marked) if plan.baskets == "lines" else marked
+
+
 def _by_category(
     events: MarkedEvents, catalogue: Mapping[str, CatalogueItem]
 ) -> Iterator[tuple[Event, bool]]:
@@ -218,6 +228,12 @@ def _by_category(
         for event, measured in events
         if (names := dict.fromkeys(categories[i.item_id] for i in event.items if i.item_id in categories))
     )
+
+
+def _by_line(events: Iterable[tuple[Event, bool]]) -> Iterator[tuple[Event, bool]]:
+    for event, measured in events:
+        for number, item in enumerate(event.items):
+            yield replace(event, event_id=f"{event.event_id}.{number}", items=(item,)), measured
 
 
 def contenders(engines: Mapping[str, Make], baselines: Sequence[str], plan: Plan) -> dict[str, Make]:
@@ -268,6 +284,7 @@ def statement(events: MarkedEvents, questions: Questions, plan: Plan) -> dict[st
         "batch": plan.batch if plan.protocol == "prequential" else None,
         "test_items": "known from training only" if plan.items == "train" else "all",
         "target": plan.target,
+        "baskets": plan.baskets,
         "ranked_over": "all items learned when asked",
         "list_size": LIST_SIZE,
         "predictions": len(questions.queries),

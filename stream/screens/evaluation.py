@@ -71,6 +71,8 @@ def print_statement(console: Console, stated: Mapping[str, Any]) -> None:
         f"{stated['test_items']}; ranked over {stated['ranked_over']}",
         f"intervals: {stated['intervals']}; seed {stated['seed']}",
     ]
+    if stated["baskets"] == "lines":
+        lines.append("an event of several items counts as one event for each, in the order of its lines")
     if stated["late_days"]:
         lines.insert(1, f"the models are {stated['late_days']} days late")
     if stated["note"]:

@@ -100,6 +100,14 @@ def test_categories_take_the_place_of_items() -> None:
     assert sorted(questions.log.names) == ["c0", "c1", "c2"]
 
 
+def test_a_basket_can_be_asked_for_line_by_line() -> None:
+    basket = [turn("v", "i1 i2 i3", T + 9 * DAY), turn("w", "i2 i1", T + 9 * DAY)]
+    marked = MarkedEvents(Made([*made(sessions=50), *basket]), Split(days=1))
+    lines = [query.session for query in ask(marked, Plan(baskets="lines")).queries]
+    whole = [query.session for query in ask(marked, Plan()).queries]
+    assert sorted(lines) == sorted([*whole, ("i1",), ("i1", "i2"), ("i2",)])
+
+
 def test_without_categories_there_is_nothing_to_ask_for() -> None:
     marked = MarkedEvents(Made(list(made()), categories=False), Split(days=3))
     with pytest.raises(EvaluationError, match="the file names no categories"):

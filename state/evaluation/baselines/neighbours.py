@@ -235,4 +235,6 @@ def take_best(touched: Ints, score: Doubles, ranks: Ints, best: Ints) -> None:
 
 @kernel
 def _before(item: int, other: int, score: Doubles, ranks: Ints) -> bool:
-    return score[item] > score[other] or (score[item] == score[other] and ranks[item] < ranks[other])
+    if score[item] == score[other]:
+        return bool(ranks[item] < ranks[other])
+    return bool(score[item] > score[other])
