@@ -1,6 +1,4 @@
-import gzip
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,9 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state.catalogue import CatalogueItem
+from state.evaluation.contenders import Engine
+from state.evaluation.metrics import judge, targets_of
+from state.evaluation.metrics import scores as scores_of
+from state.evaluation.protocols import frozen, run, without_new_items
 from state.models import Models
 from state.retrieval.blend import SOURCES, Candidates, Query, retrieve, retrieve_all
 from state.retrieval.config import SOURCE_WEIGHTS, ModelConfig
+from tests.state.evaluation.published import diginetica
 from tests.state.retrieval.reference import Reference, scaled
 from tests.state.retrieval.shops import (
     CLICK,
@@ -23,8 +26,6 @@ from tests.state.retrieval.shops import (
     source_scores,
     stock,
 )
-
-DATA = Path(__file__).parents[3].parent / "shared" / "data" / "diginetica_stream"
 
 
 def learned(interactions: list, config: ModelConfig | None = None) -> Models:
@@ -216,44 +217,15 @@ def test_scores_fall_and_shares_name_the_sources_that_gave_them() -> None:
     assert [models.item_ids[i] for i in found.items[history > 0]] == ["i20"]
 
 
-def read_diginetica() -> list[list[tuple[int, str, int]]]:
-    """(session, item, time) by period; inside a period the file has an order but no times."""
-    if not DATA.exists():
-        pytest.skip(f"NOT CHECKED: recommendation quality on Diginetica, for want of {DATA}")
-    periods = []
-    for number in range(17):
-        with gzip.open(DATA / f"period_{number}.txt.gz", "rt") as file:
-            pairs = [line.split() for line in file]
-        week, n = 7 * DAY, len(pairs)
-        periods.append(
-            [(int(s) + 1, item, (number * n + i) * week // n) for i, (s, item) in enumerate(pairs)]
-        )
-    return periods
-
-
 @pytest.mark.data
 @pytest.mark.timeout(180)
 def test_quality_on_diginetica_is_that_of_the_best_published_methods() -> None:
-    # quality.md, section 1: single split, frozen, repeats allowed.
-    periods = read_diginetica()
-    tests: dict[int, list[str]] = {session: [] for session, _, _ in periods[-1]}
-    models = Models(ModelConfig(repeat_current_weight=0.8, repeat_earlier_weight=2.1))
-    for period in periods:
-        for session, item, _ in period:
-            if session in tests:
-                tests[session].append(item)
-        rows = [(item, session, time, CLICK) for session, item, time in period if session not in tests]
-        models.learn([make_delta(rows)])
-    assert (models.n_sessions, models.n_items) == (188_807, 43_105)
-    ranks = []
-    for sequence in tests.values():
-        known = [item for item in sequence if item in models.items.ids]
-        for i in range(1, len(known)):
-            found = retrieve(models, Query(tuple(known[:i]), size=20))
-            place = np.flatnonzero(found.items == models.items.ids[known[i]])
-            ranks.append(1.0 / (1 + place[0]) if place.size else 0.0)
-    hit_rate, reciprocal = np.mean(np.array(ranks) > 0), np.mean(ranks)
-    print(f"Diginetica, {len(ranks)} predictions: HR@20 {hit_rate:.4f}, MRR@20 {reciprocal:.4f}")
-    assert len(ranks) == 60_926
+    # Single split, frozen, repeats allowed, as published: session-rec's protocol.
+    questions = frozen(without_new_items(diginetica()))
+    lists = run(questions, Engine(ModelConfig(repeat_current_weight=0.8, repeat_earlier_weight=2.1)))
+    found = scores_of(judge(targets_of(questions), lists))
+    hit_rate, reciprocal = found["hr@20"].mean(), found["mrr@20"].mean()
+    print(f"Diginetica, {len(lists)} predictions: HR@20 {hit_rate:.4f}, MRR@20 {reciprocal:.4f}")
+    assert len(lists) == 60_926
     assert hit_rate >= 0.5444
     assert reciprocal >= 0.1939
