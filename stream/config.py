@@ -224,6 +224,12 @@ class Settings(BaseSettings):
         60 * DAY, "s", "The weight of what followed what falls e-fold in this time.", ge=1
     )
 
+    log_features: bool = setting(
+        False,
+        "",
+        "Whether slates say what a ranker sees of each item, which freshslate train-ranker learns from. Some "
+        "1 KB more a slate of 10 items.",
+    )
     data_dir: Path = setting(
         Path(".freshslate"),
         "path",
@@ -326,6 +332,11 @@ class Settings(BaseSettings):
         return f"{self.topic_prefix}profiles"
 
     @property
+    def rankers_topic(self) -> str:
+        """Learned rankers; the latest serves."""
+        return f"{self.topic_prefix}rankers"
+
+    @property
     def dlq_topic(self) -> str:
         """Dead letters of every input."""
         return f"{self.topic_prefix}events.dlq"
@@ -339,6 +350,7 @@ class Settings(BaseSettings):
             self.rewards_topic,
             self.deltas_topic,
             self.profiles_topic,
+            self.rankers_topic,
             self.dlq_topic,
         )
 

@@ -1,0 +1,175 @@
+"""What a ranker learns from: lists of candidates with their features, and what each turned out to be worth.
+
+Two ways to them. From sessions, by the next-item protocol: what `Models` find for the beginning of a session,
+and the item that came next. From the decision log: the items of a slate, and the rewards that answered it.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from state.ranking.features import FEATURE_SET, FEATURES, N_FEATURES, featurise
+from state.retrieval.arrays import Doubles, Floats, Ints
+from state.retrieval.blend import Query, retrieve_all
+from state.slate import Reward, Slate
+
+if TYPE_CHECKING:
+    from state.models import Models
+
+MOST_LABEL: Final = 31
+"""Labels are whole numbers up to this; rewards are rounded to them."""
+_BATCH: Final = 256
+_BLEND: Final = FEATURES.index("blend")
+
+
+class Examples(NamedTuple):
+    """Lists of candidates, in the order of time. Every list has a label above 0."""
+
+    features: Floats
+    """[rows, N_FEATURES]"""
+    labels: Ints
+    """[rows] what the candidate was worth, in [0, `MOST_LABEL`]."""
+    positions: Ints
+    """[rows] where it was shown, from 1; 0 where nothing was shown."""
+    sizes: Ints
+    """[lists] rows of each."""
+
+    def split(self, share: float) -> tuple["Examples", "Examples"]:
+        """The first `share` of the lists, and the rest."""
+        lists = int(share * self.sizes.size)
+        rows = int(self.sizes[:lists].sum())
+        first = Examples(self.features[:rows], self.labels[:rows], self.positions[:rows], self.sizes[:lists])
+        rest = Examples(self.features[rows:], self.labels[rows:], self.positions[rows:], self.sizes[lists:])
+        return first, rest
+
+    @classmethod
+    def joined(cls, parts: Sequence["Examples"]) -> "Examples":
+        """All lists of these, one after the other."""
+        if not parts:
+            nothing = np.zeros(0, np.int32)
+            return cls(np.zeros((0, N_FEATURES), np.float32), nothing, nothing, nothing)
+        return cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+class Quality(NamedTuple):
+    """How well an order puts what was worth something on top; means over lists."""
+
+    ndcg: float
+    """At 10, a label being its gain."""
+    mrr: float
+    """Reciprocal place of the first candidate worth anything."""
+
+
+def next_item_examples(
+    models: "Models",
+    sessions: Iterable[Sequence[str]],
+    size: int,
+    *,
+    on_progress: Callable[[int], None] | None = None,
+) -> Examples:
+    """A list for each item of a session after its first: what is found for the items before it.
+
+    Lists without that item are left out: no order of them is better than another. The models learn nothing.
+
+    Args:
+        models: What finds candidates; they must not know these sessions.
+        sessions: Items in the order of time. Items that the models do not know are left out.
+        size: Candidates of a list.
+        on_progress: Told how many lists were looked at since the last time.
+    """
+    parts = []
+    for prefixes, targets in _batches(models, sessions):
+        queries = [Query(prefix, size=size) for prefix in prefixes]
+        parts.append(_found(models, queries, targets, size))
+        if on_progress is not None:
+            on_progress(len(queries))
+    return Examples.joined(parts)
+
+
+def logged_examples(slates: Iterable[Slate], rewards: Iterable[Reward]) -> Examples:
+    """A list for each slate that earned something and says its features: its items, and their rewards.
+
+    Slates without a reward teach no order. What an item earned for where it stood is left to the training,
+    which is told the position.
+
+    Args:
+        slates: In the order of time; a slate that comes again counts once.
+        rewards: That answer them; several for one item add up, and what is taken back counts as nothing.
+    """
+    earned: dict[tuple[str, str], float] = defaultdict(float)
+    for reward in rewards:
+        earned[reward.slate_id, reward.item_id] += reward.reward
+    parts = []
+    seen: set[str] = set()
+    for slate in slates:
+        if slate.feature_set != FEATURE_SET or slate.slate_id in seen:
+            continue
+        seen.add(slate.slate_id)
+        worth = [earned.get((slate.slate_id, item.item_id), 0.0) for item in slate.items]
+        labels = np.clip(np.rint(worth), 0, MOST_LABEL).astype(np.int32)
+        if labels.any():
+            features = np.array([item.features for item in slate.items], np.float32)
+            positions = np.array([item.position for item in slate.items], np.int32)
+            parts.append(Examples(features, labels, positions, np.array([labels.size], np.int32)))
+    return Examples.joined(parts)
+
+
+def quality(examples: Examples, scores: Doubles | Floats) -> Quality:
+    """How well these scores [rows] order the lists; equals stay as they are."""
+    ndcg = reciprocal = 0.0
+    start = 0
+    discounts = 1.0 / np.log2(np.arange(10) + 2.0)
+    for size in examples.sizes.tolist():
+        labels = examples.labels[start : start + size]
+        ranked = labels[np.argsort(-scores[start : start + size], kind="stable")]
+        best = np.sort(labels)[::-1]
+        top = min(10, size)
+        ndcg += float(ranked[:top] @ discounts[:top]) / float(best[:top] @ discounts[:top])
+        reciprocal += 1.0 / (1 + int(np.argmax(ranked > 0)))
+        start += size
+    lists = max(1, examples.sizes.size)
+    return Quality(ndcg / lists, reciprocal / lists)
+
+
+def blended(examples: Examples) -> Floats:
+    """[rows] scores of the blend, to compare with."""
+    return examples.features[:, _BLEND]
+
+
+def _batches(
+    models: "Models", sessions: Iterable[Sequence[str]]
+) -> Iterator[tuple[list[tuple[str, ...]], list[int]]]:
+    """Beginnings of sessions, and the dense id of what came next."""
+    prefixes: list[tuple[str, ...]] = []
+    targets: list[int] = []
+    ids = models.items.ids
+    for session in sessions:
+        known = tuple([item for item in session if item in ids])
+        for end in range(1, len(known)):
+            prefixes.append(known[:end])
+            targets.append(ids[known[end]])
+        if len(targets) >= _BATCH:
+            yield prefixes, targets
+            prefixes, targets = [], []
+    if targets:
+        yield prefixes, targets
+
+
+def _found(models: "Models", queries: Sequence[Query], targets: Sequence[int], size: int) -> Examples:
+    """The lists of one batch that hold their target."""
+    ranked = retrieve_all(models, queries, size)
+    featured = featurise(models, queries, ranked)
+    columns = np.arange(ranked.items.shape[1])
+    is_found = columns < ranked.counts[:, None]
+    labels = (ranked.items == np.array(targets, np.int32)[:, None]) & is_found
+    is_found &= labels.any(axis=1)[:, None]
+    features = featured.values.transpose(0, 2, 1)[is_found]
+    sizes = is_found.sum(axis=1)
+    return Examples(
+        features,
+        labels[is_found].astype(np.int32),
+        np.zeros(features.shape[0], np.int32),
+        sizes[sizes > 0].astype(np.int32),
+    )

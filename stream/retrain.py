@@ -1,0 +1,113 @@
+"""From the decision log to the ranker that serves: once, or again and again beside the workers."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Final
+
+from aiokafka.errors import KafkaError
+
+from state.errors import FreshslateError
+from state.ranking.examples import Examples
+from stream.config import Settings
+from stream.decision_log import read_decision_log
+from stream.ranker import Artefact, ModelCard, decode_ranker, encode_ranker, publish_ranker
+from stream.times import now_ms
+from stream.training import Trained, TrainingError, TrainingRules, train
+
+log = logging.getLogger(__name__)
+
+FROM_LOG: Final = "decision log"
+
+
+def artefact_of(
+    trained: Trained,
+    examples: Examples,
+    source: str,
+    *,
+    first_time: int | None = None,
+    last_time: int | None = None,
+) -> bytes:
+    """A ranker with its card, as it is stored and published."""
+    card = ModelCard(
+        trained_at=now_ms(),
+        source=source,
+        first_time=first_time,
+        last_time=last_time,
+        lists=int(examples.sizes.size),
+        rows=int(examples.labels.size),
+        rewarded=int((examples.labels > 0).sum()),
+        parameters=trained.parameters,
+        metrics=trained.metrics,
+        importance=trained.importance,
+        library=trained.library,
+        program=version("freshslate"),
+    )
+    return encode_ranker(card, trained.trees)
+
+
+async def train_on_log(
+    settings: Settings,
+    window_ms: int,
+    rules: TrainingRules | None = None,
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> bytes:
+    """Train on the latest window of the decision log.
+
+    Args:
+        settings: Of the workers.
+        window_ms: How far back to learn from.
+        rules: How trees are grown.
+        on_progress: Told how many trees are grown, of how many; from another thread.
+
+    Raises:
+        TrainingError: LightGBM is missing, or the log has too little to learn from.
+        aiokafka.errors.KafkaError: The broker does not answer.
+    """
+    logged = await read_decision_log(settings, now_ms() - window_ms)
+    if logged.slates and not logged.examples.sizes.size:
+        message = (
+            f"none of {logged.slates} rewarded slates says its features: set FRESHSLATE_LOG_FEATURES=true for "
+            "the workers, and train when shoppers have answered slates of theirs"
+        )
+        raise TrainingError(message)
+    # LightGBM holds the thread for seconds, and the clients' heartbeats go on meanwhile.
+    trained = await asyncio.to_thread(train, logged.examples, rules, on_progress=on_progress)
+    return artefact_of(
+        trained,
+        logged.examples,
+        FROM_LOG,
+        first_time=logged.first_time,
+        last_time=logged.last_time,
+    )
+
+
+async def retrain_for_ever(
+    settings: Settings,
+    window_ms: int,
+    every_seconds: float,
+    rules: TrainingRules | None = None,
+    *,
+    on_ranker: Callable[[Artefact], None],
+) -> None:
+    """Train and publish, each time after so many seconds; what fails is logged and tried again then.
+
+    Args:
+        settings: Of the workers.
+        window_ms: How far back to learn from.
+        every_seconds: From the beginning of a training to that of the next.
+        rules: How trees are grown.
+        on_ranker: Told what was published.
+    """
+    clock = asyncio.get_running_loop().time
+    while True:
+        began = clock()
+        try:
+            value = await train_on_log(settings, window_ms, rules)
+            await publish_ranker(settings, value)
+            on_ranker(decode_ranker(value))
+        except (FreshslateError, KafkaError) as error:
+            log.warning("no new ranker this time, the one before serves on: %s", error)
+        await asyncio.sleep(max(0.0, began + every_seconds - clock()))
