@@ -23,6 +23,7 @@ from state.ranking.features import FEATURE_SET, FEATURES, N_FEATURES
 from state.ranking.ranker import Ranker
 from state.ranking.trees import MOST_LEAVES, Trees
 from stream.config import Settings
+from stream.reading import read_topic
 from stream.transport import FETCH_WAIT_MS
 
 log = logging.getLogger(__name__)
@@ -150,6 +151,18 @@ async def publish_ranker(settings: Settings, artefact: bytes | None) -> None:
     )
     async with producer:
         await producer.send_and_wait(settings.rankers_topic, artefact, key=KEY, partition=PARTITION)
+
+
+async def latest_ranker(settings: Settings) -> bytes | None:
+    """The artefact that is published now; None for the blend alone.
+
+    Raises:
+        aiokafka.errors.KafkaError: The broker does not answer.
+    """
+    value = None
+    async for record in read_topic(settings.broker, settings.rankers_topic, partitions=(PARTITION,)):
+        value = record.value
+    return value
 
 
 class RankerFollower:

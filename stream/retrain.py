@@ -69,8 +69,8 @@ async def train_on_log(
     logged = await read_decision_log(settings, now_ms() - window_ms)
     if logged.slates and not logged.examples.sizes.size:
         message = (
-            f"none of {logged.slates} rewarded slates says its features: set FRESHSLATE_LOG_FEATURES=true for "
-            "the workers, and train when shoppers have answered slates of theirs"
+            f"none of {logged.slates} rewarded slates says its features: set FRESHSLATE_LOG_FEATURES=true "
+            "for the workers, and train when shoppers have answered slates of theirs"
         )
         raise TrainingError(message)
     # LightGBM holds the thread for seconds, and the clients' heartbeats go on meanwhile.

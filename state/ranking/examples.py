@@ -1,11 +1,11 @@
 """What a ranker learns from: lists of candidates with their features, and what each turned out to be worth.
 
-Two ways to them. From sessions, by the next-item protocol: what `Models` find for the beginning of a session,
-and the item that came next. From the decision log: the items of a slate, and the rewards that answered it.
+Two ways to them. From queries with their answers: what `Models` find for the beginning of a session, and what
+came next. From the decision log: the items of a slate, and the rewards that answered it.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -62,29 +62,32 @@ class Quality(NamedTuple):
     """Reciprocal place of the first candidate worth anything."""
 
 
-def next_item_examples(
+def answered_examples(
     models: "Models",
-    sessions: Iterable[Sequence[str]],
+    queries: Sequence[Query],
+    answers: Sequence[Collection[str]],
     size: int,
     *,
     on_progress: Callable[[int], None] | None = None,
 ) -> Examples:
-    """A list for each item of a session after its first: what is found for the items before it.
+    """A list for each query: what is found for it, and the items that came next.
 
-    Lists without that item are left out: no order of them is better than another. The models learn nothing.
+    Queries whose candidates hold none of these are left out: no order of them is better than another. The
+    models learn nothing.
 
     Args:
-        models: What finds candidates; they must not know these sessions.
-        sessions: Items in the order of time. Items that the models do not know are left out.
+        models: What finds candidates; they must not know what came next.
+        queries: In the order of time.
+        answers: Item ids that came next, for each query.
         size: Candidates of a list.
-        on_progress: Told how many lists were looked at since the last time.
+        on_progress: Told how many queries are done.
     """
     parts = []
-    for prefixes, targets in _batches(models, sessions):
-        queries = [Query(prefix, size=size) for prefix in prefixes]
-        parts.append(_found(models, queries, targets, size))
+    for start in range(0, len(queries), _BATCH):
+        batch = queries[start : start + _BATCH]
+        parts.append(_found(models, batch, answers[start : start + _BATCH], size))
         if on_progress is not None:
-            on_progress(len(queries))
+            on_progress(start + len(batch))
     return Examples.joined(parts)
 
 
@@ -138,38 +141,21 @@ def blended(examples: Examples) -> Floats:
     return examples.features[:, _BLEND]
 
 
-def _batches(
-    models: "Models", sessions: Iterable[Sequence[str]]
-) -> Iterator[tuple[list[tuple[str, ...]], list[int]]]:
-    """Beginnings of sessions, and the dense id of what came next."""
-    prefixes: list[tuple[str, ...]] = []
-    targets: list[int] = []
-    ids = models.items.ids
-    for session in sessions:
-        known = tuple([item for item in session if item in ids])
-        for end in range(1, len(known)):
-            prefixes.append(known[:end])
-            targets.append(ids[known[end]])
-        if len(targets) >= _BATCH:
-            yield prefixes, targets
-            prefixes, targets = [], []
-    if targets:
-        yield prefixes, targets
-
-
-def _found(models: "Models", queries: Sequence[Query], targets: Sequence[int], size: int) -> Examples:
-    """The lists of one batch that hold their target."""
+def _found(
+    models: "Models", queries: Sequence[Query], answers: Sequence[Collection[str]], size: int
+) -> Examples:
+    """The lists of one batch that hold an answer."""
     ranked = retrieve_all(models, queries, size)
     featured = featurise(models, queries, ranked)
-    columns = np.arange(ranked.items.shape[1])
-    is_found = columns < ranked.counts[:, None]
-    labels = (ranked.items == np.array(targets, np.int32)[:, None]) & is_found
-    is_found &= labels.any(axis=1)[:, None]
-    features = featured.values.transpose(0, 2, 1)[is_found]
-    sizes = is_found.sum(axis=1)
+    is_there = np.arange(ranked.items.shape[1]) < ranked.counts[:, None]
+    labels = np.zeros(is_there.shape, np.int32)
+    for row, answer in enumerate(answers):
+        labels[row] = np.isin(ranked.items[row], models.dense_ids(answer))
+    is_there &= (labels * is_there).any(axis=1)[:, None]
+    sizes = is_there.sum(axis=1)
     return Examples(
-        features,
-        labels[is_found].astype(np.int32),
-        np.zeros(features.shape[0], np.int32),
+        featured.values.transpose(0, 2, 1)[is_there],
+        labels[is_there],
+        np.zeros(int(sizes.sum()), np.int32),
         sizes[sizes > 0].astype(np.int32),
     )

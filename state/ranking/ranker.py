@@ -1,14 +1,18 @@
 """The learned ranker: candidates of the blend in, in the order of its trees out."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from state.kernel import kernel
-from state.ranking.features import FEATURE_SET, N_FEATURES, Featured
+from state.ranking.features import FEATURE_SET, N_FEATURES, Featured, featurise
 from state.ranking.trees import Trees, score_all
 from state.retrieval.arrays import Doubles, Floats, Ints
-from state.retrieval.blend import Ranked
+from state.retrieval.blend import Query, Ranked
+
+if TYPE_CHECKING:
+    from state.models import Models
 
 LOWEST: Final = 1e-30
 """Least score of a candidate, so that it stays apart from none at all."""
@@ -31,6 +35,10 @@ class Ranker:
             raise ValueError(message)
         self.trees: Final = trees
         self.version: Final = version
+
+    def __call__(self, models: "Models", queries: Sequence[Query], ranked: Ranked) -> Ranked:
+        """`rank` what `retrieve_all` found for these queries."""
+        return self.rank(ranked, featurise(models, queries, ranked))
 
     def rank(self, ranked: Ranked, featured: Featured) -> Ranked:
         """The same candidates, by the trees' score; equals stay in the order of the blend.

@@ -125,6 +125,7 @@ def test_every_topic_carries_the_prefix() -> None:
         "shop.rewards",
         "shop.deltas",
         "shop.profiles",
+        "shop.rankers",
         "shop.events.dlq",
     )
 

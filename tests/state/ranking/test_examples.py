@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from state.models import Models
-from state.ranking.examples import MOST_LABEL, Examples, blended, logged_examples, next_item_examples, quality
+from state.ranking.examples import MOST_LABEL, Examples, answered_examples, blended, logged_examples, quality
 from state.ranking.features import FEATURE_SET, N_FEATURES, featurise
 from state.retrieval.blend import Query, retrieve_all
 from state.slate import Reward, Slate, SlateItem, Trigger
@@ -63,47 +63,47 @@ def reward(number, item_id, worth=1.0):
     )
 
 
-# Sessions --------------------------------------------------------------------------------------------
+# Queries ---------------------------------------------------------------------------------------------
 
 
-def test_each_step_of_a_session_is_a_list_with_the_next_item_in_it(shop):
-    examples = next_item_examples(shop, [["i1", "i2", "i3"]], 25)
-    assert examples.sizes.tolist() == [len(retrieve_all(shop, [Query(("i1",))], 25).of(0).items)] * 2
+def test_each_query_is_a_list_with_what_came_next_in_it(shop):
+    queries = [Query(("i1",)), Query(("i1", "i2"))]
+    examples = answered_examples(shop, queries, [("i2",), ("i3", "i4")], 25)
+    ranked = retrieve_all(shop, queries, 25)
+    assert examples.sizes.tolist() == ranked.counts.tolist()
     first, second = np.split(examples.labels, [examples.sizes[0]])
-    assert (first.sum(), second.sum()) == (1, 1)
-    ranked = retrieve_all(shop, [Query(("i1", "i2"))], 25)
-    assert shop.item_ids[ranked.items[0, int(np.argmax(second))]] == "i3"
+    named = [[shop.item_ids[item] for item in ranked.of(row).items] for row in range(2)]
+    assert [named[0][place] for place in np.flatnonzero(first)] == ["i2"]
+    assert {named[1][place] for place in np.flatnonzero(second)} == {"i3", "i4"}
     assert not examples.positions.any()
 
 
 def test_the_features_are_those_that_serving_has(shop):
-    examples = next_item_examples(shop, [["i1", "i2"]], 25)
     query = [Query(("i1",))]
     featured = featurise(shop, query, retrieve_all(shop, query, 25))
+    examples = answered_examples(shop, query, [("i2",)], 25)
     assert examples.features.tolist() == featured.of(0).tolist()
 
 
-def test_a_step_whose_item_is_not_found_is_left_out(shop):
+@pytest.mark.parametrize("answer", ["i1", "new"])
+def test_a_query_whose_answer_is_not_found_is_left_out(shop, answer):
     # The item that the session is at is never a candidate.
-    assert next_item_examples(shop, [["i1", "i1"]], 25).sizes.size == 0
+    assert answered_examples(shop, [Query(("i1",))], [(answer,)], 25).sizes.size == 0
 
 
-def test_items_that_the_models_do_not_know_are_left_out_of_a_session(shop):
-    plain = next_item_examples(shop, [["i1", "i2"]], 25)
-    among = next_item_examples(shop, [["new", "i1", "newer", "i2"]], 25)
-    assert among.features.tolist() == plain.features.tolist()
-    assert next_item_examples(shop, [["new", "newer"]], 25).sizes.size == 0
-
-
-def test_many_sessions_are_looked_at_in_order_and_progress_is_told(shop):
-    sessions = [[f"i{n % 7}", f"i{(n + 3) % 11}", "i2"] for n in range(300)]
+def test_many_queries_are_those_one_at_a_time_and_progress_is_told(shop):
+    queries = [Query((f"i{n % 7}",), (f"i{n % 5}",)) for n in range(600)]
+    answers = [(f"i{n % 11}",) for n in range(600)]
     told = []
-    examples = next_item_examples(shop, sessions, 25, on_progress=told.append)
-    alone = Examples.joined([next_item_examples(shop, [session], 25) for session in sessions])
-    assert sum(told) == 600
-    assert len(told) > 1
-    assert examples.features.tolist() == alone.features.tolist()
-    assert examples.labels.tolist() == alone.labels.tolist()
+    together = answered_examples(shop, queries, answers, 25, on_progress=told.append)
+    alone = Examples.joined(
+        [
+            answered_examples(shop, [query], [answer], 25)
+            for query, answer in zip(queries, answers, strict=True)
+        ]
+    )
+    assert told == [256, 512, 600]
+    assert [column.tolist() for column in together] == [column.tolist() for column in alone]
 
 
 # The decision log ------------------------------------------------------------------------------------

@@ -14,10 +14,15 @@ from tests.state.retrieval.shops import make_delta, make_interactions
 QUERIES = [Query(("i1", "i2", "i1"), ("i5",)), Query(), Query(("i3",)), Query(("unknown",))]
 
 
-@pytest.fixture(scope="module")
-def found():
+def found_models():
     models = Models()
     models.learn([make_delta(make_interactions(5))])
+    return models
+
+
+@pytest.fixture(scope="module")
+def found():
+    models = found_models()
     ranked = retrieve_all(models, QUERIES, 20)
     return ranked, featurise(models, QUERIES, ranked)
 
@@ -32,6 +37,7 @@ def test_the_same_candidates_come_out_by_falling_score_of_the_trees(found):
         assert result.items[row, :count].tolist() == ranked.items[row, order].tolist()
         assert (result.contributions[row, :count] == ranked.contributions[row, order]).all()
     assert (result.counts == ranked.counts).all()
+    assert ranker(found_models(), QUERIES, ranked).items.tolist() == result.items.tolist()
     assert (result.items[0] != ranked.items[0]).any()
 
 
