@@ -5,14 +5,14 @@ came next. From the decision log: the items of a slate, and the rewards that ans
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from state.ranking.features import FEATURE_SET, FEATURES, N_FEATURES, featurise
 from state.retrieval.arrays import Doubles, Floats, Ints
-from state.retrieval.blend import Query, retrieve_all
+from state.retrieval.blend import Query, Ranked
 from state.slate import Reward, Slate
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 MOST_LABEL: Final = 31
 """Labels are whole numbers up to this; rewards are rounded to them."""
-_BATCH: Final = 256
 _BLEND: Final = FEATURES.index("blend")
 
 
@@ -63,32 +62,31 @@ class Quality(NamedTuple):
 
 
 def answered_examples(
-    models: "Models",
-    queries: Sequence[Query],
-    answers: Sequence[Collection[str]],
-    size: int,
-    *,
-    on_progress: Callable[[int], None] | None = None,
+    models: "Models", queries: Sequence[Query], ranked: Ranked, answers: Sequence[Collection[str]]
 ) -> Examples:
-    """A list for each query: what is found for it, and the items that came next.
+    """A list for each query: what was found for it, and the items that came next.
 
-    Queries whose candidates hold none of these are left out: no order of them is better than another. The
-    models learn nothing.
+    Queries whose candidates hold none of these are left out: no order of them is better than another.
 
     Args:
-        models: What finds candidates; they must not know what came next.
+        models: What found the candidates; they must not know what came next.
         queries: In the order of time.
+        ranked: What `retrieve_all` found for them.
         answers: Item ids that came next, for each query.
-        size: Candidates of a list.
-        on_progress: Told how many queries are done.
     """
-    parts = []
-    for start in range(0, len(queries), _BATCH):
-        batch = queries[start : start + _BATCH]
-        parts.append(_found(models, batch, answers[start : start + _BATCH], size))
-        if on_progress is not None:
-            on_progress(start + len(batch))
-    return Examples.joined(parts)
+    featured = featurise(models, queries, ranked)
+    is_there = np.arange(ranked.items.shape[1]) < ranked.counts[:, None]
+    labels = np.zeros(is_there.shape, np.int32)
+    for row, answer in enumerate(answers):
+        labels[row] = np.isin(ranked.items[row], models.dense_ids(answer))
+    is_there &= (labels * is_there).any(axis=1)[:, None]
+    sizes = is_there.sum(axis=1)
+    return Examples(
+        featured.values.transpose(0, 2, 1)[is_there],
+        labels[is_there],
+        np.zeros(int(sizes.sum()), np.int32),
+        sizes[sizes > 0].astype(np.int32),
+    )
 
 
 def logged_examples(slates: Iterable[Slate], rewards: Iterable[Reward]) -> Examples:
@@ -139,23 +137,3 @@ def quality(examples: Examples, scores: Doubles | Floats) -> Quality:
 def blended(examples: Examples) -> Floats:
     """[rows] scores of the blend, to compare with."""
     return examples.features[:, _BLEND]
-
-
-def _found(
-    models: "Models", queries: Sequence[Query], answers: Sequence[Collection[str]], size: int
-) -> Examples:
-    """The lists of one batch that hold an answer."""
-    ranked = retrieve_all(models, queries, size)
-    featured = featurise(models, queries, ranked)
-    is_there = np.arange(ranked.items.shape[1]) < ranked.counts[:, None]
-    labels = np.zeros(is_there.shape, np.int32)
-    for row, answer in enumerate(answers):
-        labels[row] = np.isin(ranked.items[row], models.dense_ids(answer))
-    is_there &= (labels * is_there).any(axis=1)[:, None]
-    sizes = is_there.sum(axis=1)
-    return Examples(
-        featured.values.transpose(0, 2, 1)[is_there],
-        labels[is_there],
-        np.zeros(int(sizes.sum()), np.int32),
-        sizes[sizes > 0].astype(np.int32),
-    )
