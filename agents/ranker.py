@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -15,11 +16,19 @@ from stream.config import Settings, load_settings
 from stream.interrupt import Interruptible
 from stream.topics import check_topics, topic_specs
 
+if TYPE_CHECKING:
+    from stream.training import TrainingRules
+
 HOUR_SECONDS = 3600.0
 
 
 def train_ranker(
-    since: Annotated[str, typer.Option(help="How far back to learn from: 90m, 24h, 7d.")] = "7d",
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="Events to learn from instead of the log: the next item of a session."),
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="Of the file, as for replay.")] = "jsonl",
+    since: Annotated[str, typer.Option(help="How far back in the log: 90m, 24h, 7d.")] = "7d",
     trees: Annotated[int, typer.Option(min=1, max=1000, help="More cost each slate more.")] = 100,
     save: Annotated[
         Path | None, typer.Option(help="Write the ranker to this file instead of publishing it.")
@@ -31,10 +40,9 @@ def train_ranker(
     """Train a ranker on the slates that shoppers answered, and let every worker serve with it.
 
     Workers take it up without a restart. Needs slates with features (FRESHSLATE_LOG_FEATURES=true), and
-    LightGBM: pip install 'freshslate[ranker]'.
+    LightGBM: pip install 'freshslate[ranker]'. Before there are such slates, train on a file of events.
     """
-    from stream.ranker import decode_ranker, publish_ranker  # noqa: PLC0415
-    from stream.retrain import retrain_for_ever, train_on_log  # noqa: PLC0415 - numba takes a second to import
+    from stream.ranker import decode_ranker, publish_ranker  # noqa: PLC0415 - numba takes a second to import
     from stream.screens.ranker import print_card  # noqa: PLC0415
     from stream.training import TrainingRules, load_lightgbm  # noqa: PLC0415
 
@@ -42,31 +50,64 @@ def train_ranker(
     load_lightgbm()
     settings, out = load_settings(), Console()
     window, rules = milliseconds_of(since), TrainingRules(num_trees=trees)
-    _check(settings)
+    if file is None or save is None:
+        _check(settings)
     if every is not None:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-        forever = retrain_for_ever(
-            settings, window, every * HOUR_SECONDS, rules, on_ranker=lambda made: print_card(out, made)
-        )
-        with Interruptible() as until, contextlib.suppress(KeyboardInterrupt):
-            until.run(forever)
+        _go_on(settings, window, every, rules, out)
         return
-    with Interruptible() as until, Progress(console=out, transient=True) as progress:
-        bar = progress.add_task("reading slates and rewards, growing trees", total=None)
-        value = until.run(
-            train_on_log(
+    value = (
+        _on_log(settings, window, rules, out) if file is None else _on_file(settings, file, form, rules, out)
+    )
+    print_card(out, decode_ranker(value))
+    if save is not None:
+        save.write_bytes(value)
+        out.print(f"written to {save}", highlight=False)
+    else:
+        asyncio.run(publish_ranker(settings, value))
+        out.print("published: workers take it up with their next cycle")
+
+
+def _on_log(settings: Settings, window: int, rules: "TrainingRules", out: Console) -> bytes:
+    """Train on the decision log with a progress bar."""
+    from stream.retrain import train_on_log  # noqa: PLC0415
+
+    with Interruptible() as until, _bar(out, "reading slates and rewards, growing trees") as progress:
+        return until.run(train_on_log(settings, window, rules, on_progress=progress))
+
+
+def _on_file(settings: Settings, file: Path, form: str, rules: "TrainingRules", out: Console) -> bytes:
+    """Train on a file with a progress bar."""
+    from stream.event_file import EventFile  # noqa: PLC0415
+    from stream.retrain import train_on_file  # noqa: PLC0415
+
+    with Interruptible(), _bar(out, f"reading {file.name}, asking, growing trees") as progress:
+        return train_on_file(settings, EventFile(file, form), rules, on_progress=progress)
+
+
+def _go_on(settings: Settings, window: int, hours: float, rules: "TrainingRules", out: Console) -> None:
+    """Train and publish until Ctrl-C, which is a good end."""
+    from stream.retrain import retrain_for_ever  # noqa: PLC0415
+    from stream.screens.ranker import print_card  # noqa: PLC0415
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    with Interruptible() as until, contextlib.suppress(KeyboardInterrupt):
+        until.run(
+            retrain_for_ever(
                 settings,
                 window,
+                hours * HOUR_SECONDS,
                 rules,
-                on_progress=lambda done, total: progress.update(bar, completed=done, total=total),
+                on_ranker=lambda artefact: print_card(out, artefact),
             )
         )
-        if save is None:
-            until.run(publish_ranker(settings, value))
-        else:
-            save.write_bytes(value)
-    print_card(out, decode_ranker(value))
-    out.print("published" if save is None else f"written to {save}", highlight=False)
+
+
+@contextlib.contextmanager
+def _bar(out: Console, what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar; the function it gives is told what is done, of how much."""
+    with Progress(console=out, transient=True, disable=not out.is_terminal) as progress:
+        bar = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(bar, completed=done, total=total)
 
 
 def ranker(

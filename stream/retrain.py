@@ -9,16 +9,23 @@ from typing import Final
 from aiokafka.errors import KafkaError
 
 from state.errors import FreshslateError
+from state.evaluation.contenders import Engine
+from state.evaluation.log import LogBuilder
+from state.evaluation.ranking import closing_period, ranker_examples
 from state.ranking.examples import Examples
 from stream.config import Settings
 from stream.decision_log import read_decision_log
+from stream.event_file import EventFile
 from stream.ranker import Artefact, ModelCard, decode_ranker, encode_ranker, publish_ranker
 from stream.times import now_ms
 from stream.training import Trained, TrainingError, TrainingRules, train
+from stream.worker import model_config, step_rules
 
 log = logging.getLogger(__name__)
 
 FROM_LOG: Final = "decision log"
+CLOSING_SHARE: Final = 0.1
+"""Part of a file's time that is learned from; the models' candidates come from what was before."""
 
 
 def artefact_of(
@@ -81,6 +88,41 @@ async def train_on_log(
         FROM_LOG,
         first_time=logged.first_time,
         last_time=logged.last_time,
+    )
+
+
+def train_on_file(
+    settings: Settings,
+    events: EventFile,
+    rules: TrainingRules | None = None,
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> bytes:
+    """Train on the last part of a file: what the models find for a session, and the item that came next.
+
+    Args:
+        settings: Of the workers.
+        events: The file; all of it is learned, and held in memory, some 50 bytes an interaction.
+        rules: How trees are grown.
+        on_progress: Told what is done, of how much: trees.
+
+    Raises:
+        TrainingError: LightGBM is missing, or the file has too little to learn from.
+        FormatError: The file is damaged.
+    """
+    builder = LogBuilder(step_rules(settings).session)
+    for event in events:
+        builder.add(event, measured=False)
+    log = closing_period(builder.log(), CLOSING_SHARE)
+    examples = ranker_examples(log, lambda step: Engine(model_config(settings), rerank=step))
+    trained = train(examples, rules, on_progress=on_progress)
+    times = log.time[log.measured]
+    return artefact_of(
+        trained,
+        examples,
+        events.path.name,
+        first_time=int(times.min()),
+        last_time=int(times.max()),
     )
 
 

@@ -3,11 +3,15 @@ import asyncio
 import pytest
 
 from stream import retrain
+from stream.codecs import encode_event
 from stream.config import Settings
 from stream.decision_log import Logged
+from stream.event_file import EventFile
 from stream.ranker import RankerRefused, decode_ranker
-from stream.retrain import artefact_of, retrain_for_ever, train_on_log
+from stream.retrain import artefact_of, retrain_for_ever, train_on_file, train_on_log
 from stream.training import TrainingError, TrainingRules, train
+from tests.state.evaluation.logs import DAY, shop
+from tests.state.evaluation.logs import T as T_OF_FILE
 from tests.stream.made_ranker import T, lightgbm_or_skip, made_examples
 
 FEW = TrainingRules(num_trees=2, min_data_in_leaf=20)
@@ -49,6 +53,24 @@ async def test_too_little_to_learn_from_is_said(logged):
     logged(NOTHING, 0)
     with pytest.raises(TrainingError, match="0 lists to learn from"):
         await train_on_log(Settings(broker="b:1"), 1000, FEW)
+
+
+def test_a_file_of_sessions_is_learned_from_by_what_came_next(tmp_path):
+    lightgbm_or_skip()
+    file = tmp_path / "week.jsonl"
+    file.write_bytes(b"\n".join(encode_event(event) for event in shop(1, sessions=900)))
+    card = decode_ranker(train_on_file(Settings(), EventFile(file, "jsonl"), FEW)).card
+    assert card.source == "week.jsonl"
+    assert T_OF_FILE + 8 * DAY < card.first_time < card.last_time
+    assert 200 <= card.lists <= card.rewarded < card.rows
+
+
+def test_a_file_with_too_little_in_it_is_said(tmp_path):
+    lightgbm_or_skip()
+    file = tmp_path / "day.jsonl"
+    file.write_bytes(b"")
+    with pytest.raises(TrainingError, match="0 lists to learn from"):
+        train_on_file(Settings(), EventFile(file, "jsonl"), FEW)
 
 
 def test_an_artefact_fits_this_program():
