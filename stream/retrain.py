@@ -115,7 +115,7 @@ def train_on_file(
         builder.add(event, measured=False)
     log = closing_period(builder.log(), CLOSING_SHARE)
     examples = ranker_examples(log, lambda step: Engine(model_config(settings), rerank=step))
-    trained = train(examples, rules, on_progress=on_progress)
+    trained = train(examples, rules, on_progress=on_progress)  # which refuses an empty file
     times = log.time[log.measured]
     return artefact_of(
         trained,

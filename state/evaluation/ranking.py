@@ -64,7 +64,9 @@ def period_before(log: Log) -> Log:
 
 def closing_period(log: Log, share: float) -> Log:
     """The log with the last `share` of its time as the test."""
-    first, last = int(log.time.min(initial=0)), int(log.time.max(initial=0))
+    if not log.rows:
+        return log
+    first, last = int(log.time.min()), int(log.time.max())
     return log._replace(measured=log.time > last - share * (last - first))
 
 

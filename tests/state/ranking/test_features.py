@@ -101,7 +101,7 @@ def test_features_of_queries_together_are_those_of_each_alone(shop, queries):
 
 
 def test_features_are_finite_and_never_negative(shop):
-    queries = [Query(("i1", "i1", "i2"), ("i3",)), Query()]
+    queries = [Query(("i1", "i1", "i2"), ("i3",)), Query(())]
     featured = featurise(shop, queries, retrieve_all(shop, queries, 25))
     values = np.concatenate([featured.of(row) for row in range(2)])
     assert np.isfinite(values).all()

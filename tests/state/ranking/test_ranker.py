@@ -11,7 +11,7 @@ from state.retrieval.blend import Query, retrieve_all
 from tests.state.ranking.made import made_infos, made_ranker
 from tests.state.retrieval.shops import make_delta, make_interactions
 
-QUERIES = [Query(("i1", "i2", "i1"), ("i5",)), Query(), Query(("i3",)), Query(("unknown",))]
+QUERIES = [Query(("i1", "i2", "i1"), ("i5",)), Query(()), Query(("i3",)), Query(("unknown",))]
 
 
 def found_models():
