@@ -7,7 +7,7 @@ retrievals (they share work space).
 """
 
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from state.catalogue import CatalogueItem
 from state.event import TYPE_CODES
 from state.interner import Interner, pack_strings, unpack_strings
+from state.retrieval import content as described
+from state.retrieval import hour as hourly
 from state.retrieval import popularity as popular
 from state.retrieval import rules as rule
 from state.retrieval import sessions as neighbour
@@ -24,19 +26,25 @@ from state.retrieval.arrays import Bundle, Ints, Longs, resized_bundle
 from state.retrieval.blend import Query, retrieve
 from state.retrieval.box import Box, pack
 from state.retrieval.config import ModelConfig
+from state.retrieval.features import features_of
 from state.retrieval.fold import fold
+from state.retrieval.lessons import Lessons, as_longs, lessons
+from state.retrieval.rescale import rescale
 from state.retrieval.weights import model_weights, new_scratch
 from state.slate import Delta
 
-SNAPSHOT_VERSION: Final = 1
+SNAPSHOT_VERSION: Final = 2
 FIRST_ROWS: Final = 1024
 """Rows of items and sessions to begin with."""
 
 _NOTHING: Final = np.zeros(0, np.int32)
+_NO_SESSION: Final = {0: -1}
 _DIMENSIONS: Final = {
     "sessions": neighbour.DIMENSIONS,
     "rules": rule.DIMENSIONS,
     "popularity": popular.DIMENSIONS,
+    "hours": hourly.DIMENSIONS,
+    "content": described.DIMENSIONS,
 }
 
 
@@ -46,24 +54,30 @@ class Models:
     Attributes:
         config: Parameters; fixed.
         items: Item ids and their dense ids.
+        categories: The catalogue's categories; the nth has pool n + 1 of popularity.
         catalogue: The shop's items by id.
         sessions: Arrays of `state.retrieval.sessions`.
         rules: Arrays of `state.retrieval.rules`.
         popularity: Arrays of `state.retrieval.popularity`.
+        hours: Arrays of `state.retrieval.hour`.
+        content: Arrays of `state.retrieval.content`.
     """
 
     def __init__(self, config: ModelConfig | None = None) -> None:
         self.config: Final = config or ModelConfig()
         self.items = Interner()
+        self.categories = Interner()
         self.catalogue: dict[str, CatalogueItem] = {}
         self.sessions = neighbour.new_index(self.config)
         self.rules = rule.new_rules()
         self.popularity = popular.new_popularity(self.config)
+        self.hours = hourly.new_hours(self.config)
+        self.content = described.new_content(self.config)
         self._weights: Final = model_weights(self.config)
         self._scratch = new_scratch(self.config, 0, 0)
         self._box: Box | None = None
         self._origin: int | None = None
-        self._sequence_of: dict[int, int] = {}
+        self._sequence_of = dict(_NO_SESSION)
         self._session_keys: deque[int] = deque()
         self._next_sequence = 0
         self._untried: Ints | None = None
@@ -72,7 +86,15 @@ class Models:
     def box(self) -> Box:
         """All arrays, for the kernels."""
         if self._box is None:
-            self._box = pack(self.sessions, self.rules, self.popularity, self._weights, self._scratch)
+            self._box = pack(
+                self.sessions,
+                self.rules,
+                self.popularity,
+                self.hours,
+                self.content,
+                self._weights,
+                self._scratch,
+            )
         return self._box
 
     @property
@@ -101,28 +123,10 @@ class Models:
         Raises:
             ValueError: The arrays of a delta differ in length; nothing of the batch is folded.
         """
-        items: list[int] = []
-        sessions: list[int] = []
-        times: list[int] = []
-        types: list[int] = []
-        for delta in deltas:
-            if not len(delta.item) == len(delta.session) == len(delta.time) == len(delta.type):
-                message = (
-                    f"delta of partition {delta.partition}: item, session, time and type differ in length"
-                )
-                raise ValueError(message)
-            dense = [self._intern(item_id) for item_id in delta.items]
-            items.extend([dense[i] for i in delta.item])
-            sessions.extend(delta.session)
-            times.extend(delta.time)
-            types.extend(delta.type)
-        if items:
-            columns = np.array(items, np.int32), np.array(times, np.int64), np.array(types, np.int64)
+        found = lessons(deltas, self._intern)
+        if found.times.size:
             # Only now, when nothing can be refused any more: numbers given here must reach the index.
-            sequences = np.array([self._sequence(key) for key in sessions], np.int64)
-            self._fold(*columns, sequences)
-            if popular.needs_refill(self.popularity):
-                popular.refill(self.popularity)
+            self._fold(found, self._sequences(found.sessions))
 
     def upsert_item(self, item_id: str, item: CatalogueItem) -> None:
         """Add an item to the catalogue, or replace what it says.
@@ -133,7 +137,10 @@ class Models:
             self.popularity.recommendable[:] = 0
             popular.refill(self.popularity)
         self.catalogue[item_id] = item
-        self._allow(self._intern(item_id), allowed=item.available)
+        dense, category = self._intern(item_id), self._category(item.category)
+        popular.assign(self.popularity, dense, category)
+        self._describe(dense, features_of(item, self.config.content_features))
+        self._allow(dense, allowed=item.available)
 
     def withdraw_item(self, item_id: str) -> None:
         """Take an item out of the catalogue.
@@ -142,9 +149,11 @@ class Models:
         """
         if self.catalogue.pop(item_id, None) is None:
             return
-        if self.catalogue:
-            self._allow(self._intern(item_id), allowed=False)
-        else:
+        dense = self._intern(item_id)
+        self._allow(dense, allowed=False)
+        popular.assign(self.popularity, dense, 0)
+        self._describe(dense, ())
+        if not self.catalogue:
             self.popularity.recommendable[: self.n_items] = 1
             popular.refill(self.popularity)
             self._untried = None
@@ -166,7 +175,7 @@ class Models:
 
         None where the pool of popular items is full: it fills any slate.
         """
-        if self.popularity.counters[0] == self.popularity.pool.size:
+        if self.popularity.counters[0] == self.popularity.pool.shape[1]:
             return _NOTHING
         if self._untried is None:
             self._untried = popular.untried(self.popularity)
@@ -189,8 +198,9 @@ class Models:
             type=(TYPE_CODES["click"],) * 2,
         )
         models.learn([one])
-        models.upsert_item("a", CatalogueItem(item_id="a"))
-        retrieve(models, Query(session=("b",), history=("b",)))
+        models.upsert_item("a", CatalogueItem(item_id="a", category="a"))
+        models.withdraw_item("a")
+        retrieve(models, Query(session=("b",), history=("b",), now=1))
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Everything learned, as arrays of their own that later folds leave alone."""
@@ -202,6 +212,7 @@ class Models:
             "clock": np.array([] if self._origin is None else [self._origin], np.int64),
             "item_ids": blob,
             "item_ends": ends,
+            "categories": np.frombuffer(msgspec.msgpack.encode(self.categories.strings), np.uint8).copy(),
             "session_keys": np.array(self._session_keys, np.int64),
             "catalogue": np.frombuffer(
                 msgspec.msgpack.encode(list(self.catalogue.values())), np.uint8
@@ -241,6 +252,7 @@ class Models:
 
     def _load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         self.items = Interner(unpack_strings(arrays["item_ids"], arrays["item_ends"]))
+        self.categories = Interner(msgspec.msgpack.decode(arrays["categories"].tobytes(), type=list[str]))
         catalogue = msgspec.msgpack.decode(arrays["catalogue"].tobytes(), type=list[CatalogueItem])
         self.catalogue = {item.item_id: item for item in catalogue}
         self._origin = int(arrays["clock"][0]) if arrays["clock"].size else None
@@ -251,7 +263,7 @@ class Models:
         self._next_sequence = int(self.sessions.counters[0])
         self._session_keys = deque(arrays["session_keys"].tolist())
         first = self._next_sequence - len(self._session_keys)
-        self._sequence_of = {key: first + i for i, key in enumerate(self._session_keys)}
+        self._sequence_of = _NO_SESSION | {key: first + i for i, key in enumerate(self._session_keys)}
         self._rescratch()
 
     def _intern(self, item_id: str) -> int:
@@ -263,35 +275,28 @@ class Models:
             self.popularity.recommendable[item] = not self.catalogue
         return item
 
-    def _sequence(self, session_key: int) -> int:
-        """Number of the session in the index; a new one for a new session, which may forget the oldest."""
-        if not session_key:
-            return -1
-        found = self._sequence_of.get(session_key)
-        if found is None:
-            found = self._sequence_of[session_key] = self._next_sequence
-            self._next_sequence += 1
-            self._session_keys.append(session_key)
-            if len(self._session_keys) > self.config.max_sessions:
-                del self._sequence_of[self._session_keys.popleft()]
-        return found
+    def _sequences(self, session_keys: Sequence[int]) -> Longs:
+        """Numbers of the sessions in the index; a new one for a new session, which may forget the oldest."""
+        known, numbers = self._sequence_of, []
+        for key in session_keys:
+            number = known.get(key)
+            if number is None:
+                number = known[key] = self._next_sequence
+                self._next_sequence += 1
+                self._session_keys.append(key)
+                if len(self._session_keys) > self.config.max_sessions:
+                    del known[self._session_keys.popleft()]
+            numbers.append(number)
+        return as_longs(numbers)
 
-    def _fold(self, items: Ints, times: Longs, types: Longs, sequences: Longs) -> None:
+    def _fold(self, found: Lessons, sequences: Longs) -> None:
         rows = min(self._next_sequence, self.config.max_sessions)
         if rows > self.sessions.size.size:
             self._grow("sessions", min(self.config.max_sessions, max(FIRST_ROWS, 2 * rows)))
         done = 0
-        while done < items.size:
-            origin = self._prepare(int(times[done]))
-            done = fold(
-                self.box,
-                origin,
-                items,
-                sequences,
-                times,
-                types,
-                done,
-            )
+        while done < found.times.size:
+            origin = self._prepare(int(found.times[done]))
+            done = fold(self.box, origin, found.items, sequences, found.times, found.types, done)
 
     def _prepare(self, time: int) -> int:
         """Make the arenas and the origin of time fit for an interaction at `time`; returns the origin."""
@@ -311,6 +316,12 @@ class Models:
         for name, entries, heap, one in (
             ("postings", self.sessions.postings, self.sessions.heap, config.postings),
             ("rules", self.rules.target, self.rules.heap, 2 * config.rule_steps * config.rule_targets),
+            (
+                "content",
+                self.content.item,
+                self.content.heap,
+                config.content_features * config.content_listed,
+            ),
         ):
             short = heap[0] + one > entries.size
             needed[name] = int(entries.size + entries.size // 2 + 2 * one) if short else 0
@@ -318,14 +329,27 @@ class Models:
 
     def _rescale(self, origin: int) -> None:
         """Count forward weights from a new origin of time."""
-        passed = float(origin - (self._origin or 0))
-        weights = self._weights
-        self.sessions.weight[:] *= np.float32(np.exp(-passed / weights.sessions.decay))
-        self.rules.weight[:] *= np.float32(np.exp(-passed / weights.rules.decay))
-        self.rules.total[:] *= np.exp(-passed / weights.rules.decay)
-        self.popularity.score[:] *= np.exp(-passed / weights.popularity.decay)
-        self.popularity.floor[:] *= np.exp(-passed / weights.popularity.decay)
+        passed = origin - (self._origin or 0)
+        rescale(self._weights, passed, self.sessions, self.rules, self.popularity, self.hours)
         self._origin = origin
+
+    def _category(self, name: str | None) -> int:
+        """Number of a category, a new one for a new category; 0 for none, or where there are too many."""
+        if name is None:
+            return 0
+        known = self.categories.ids.get(name)
+        if known is None:
+            if len(self.categories) == popular.MAX_CATEGORIES:
+                return 0
+            known = self.categories.intern(name)
+            if known + 1 == self.popularity.counters.size:
+                self._grow("pools", 2 * (known + 1))
+        return known + 1
+
+    def _describe(self, item: int, features: tuple[int, ...]) -> None:
+        if needed := self._room()["content"]:
+            self._grow("content", needed)
+        described.describe(self.content, self.config.content_listed, item, np.array(features, np.int32))
 
     def _allow(self, item: int, *, allowed: bool) -> None:
         if allowed:
@@ -333,8 +357,6 @@ class Models:
             popular.offer(self.popularity, item)
         else:
             popular.withdraw(self.popularity, item)
-            if popular.needs_refill(self.popularity):
-                popular.refill(self.popularity)
         self._untried = None
 
     def _used(self) -> dict[str, int]:
@@ -343,6 +365,8 @@ class Models:
             "sessions": min(self._next_sequence, self.config.max_sessions),
             "postings": int(self.sessions.heap[0]),
             "rules": int(self.rules.heap[0]),
+            "pools": len(self.categories) + 1,
+            "content": int(self.content.heap[0]),
         }
 
     def _grow(self, dimension: str, rows: int) -> None:

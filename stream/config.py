@@ -17,6 +17,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from state.retrieval.config import parse_weights
 from stream.environment import PREFIX, ConfigError, env_name, problems, service_links, unknown_names
 from stream.faults import parse_fault_point
 from stream.misfits import misfits
@@ -61,6 +62,11 @@ def _fault_point(text: str | None) -> str | None:
     if text is not None:
         parse_fault_point(text)
     return text
+
+
+def _weights(pairs: tuple[str, ...]) -> tuple[str, ...]:
+    parse_weights(pairs)
+    return pairs
 
 
 CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -222,6 +228,12 @@ class Settings(BaseSettings):
     popularity_half_life_seconds: int = setting(5 * DAY, "s", "Popularity halves in this time.", ge=1)
     rules_tau_seconds: int = setting(
         60 * DAY, "s", "The weight of what followed what falls e-fold in this time.", ge=1
+    )
+    source_weights: Annotated[CommaList, AfterValidator(_weights)] = setting(
+        (),
+        "source=weight",
+        "Weights of candidate sources in place of the defaults (docs/decisions/sources.md), comma separated, "
+        "such as category=0.3,hour=0. 0 turns a source off.",
     )
 
     log_features: bool = setting(

@@ -4,12 +4,15 @@ A worker's models are taken from its snapshot file. Partitions reach every worke
 that order decides dense ids, sequence numbers, which of equally popular items are in the pool, and the last
 bits of sums. So this is compared, by item id and session key:
 
-- exactly: the items, the catalogue, which items may be recommended, the sessions, each session's items in
-  order and latest time, how many sessions hold an item, and between which items there are rules;
-- within `TOLERANCE`, all counted from one origin of time: popularity, weights of sessions and of rules.
+- exactly: the items, the catalogue, which items may be recommended, their categories and features, the
+  sessions, each session's items in order and latest time, how many sessions hold an item, and between which
+  items there are rules;
+- within `TOLERANCE`, all counted from one origin of time: popularity, also by hour, weights of sessions and
+  of rules.
 
 Where a bound is reached, the order decides what is forgotten: with more than `FRESHSLATE_MAX_SESSIONS`
-sessions neither sessions nor rules are compared, and the rules of an item with a full row are left out.
+sessions neither sessions nor rules are compared, and the rules of an item with a full row, and the items of
+an hour with one, are left out.
 Rewards are folded by no model.
 """
 
@@ -65,7 +68,11 @@ class Content(NamedTuple):
     items: frozenset[str]
     catalogue: bytes
     recommendable: frozenset[str]
+    categories: dict[str, str]
+    features: dict[str, tuple[int, ...]]
     popularity: dict[str, float]
+    hours: dict[tuple[int, str], float]
+    """Of hours whose row is not full."""
     sessions: dict[int, tuple[tuple[str, ...], int]]
     """By key: items, oldest first, and latest time. Empty where some were forgotten."""
     session_weights: dict[int, float]
@@ -149,7 +156,20 @@ def content(models: Models) -> Content:
         recommendable=frozenset(
             name for name, may in zip(names, arrays["popularity.recommendable"], strict=True) if may
         ),
+        categories={
+            name: models.categories.strings[number - 1]
+            for name, number in zip(names, arrays["popularity.category"].tolist(), strict=True)
+            if number
+        },
+        features={
+            name: tuple(row[:size])
+            for name, row, size in zip(
+                names, arrays["content.features"].tolist(), arrays["content.size"].tolist(), strict=True
+            )
+            if size
+        },
         popularity=_by_name(names, arrays["popularity.score"] * _factor(arrays, weights.popularity.decay)),
+        hours=dict(_hours(arrays, names, models)),
         sessions={
             key: (tuple(names[i] for i in rows[slot, : sizes[slot]]), int(arrays["sessions.time"][slot]))
             for key, slot in zip(keys, slots, strict=False)
@@ -175,7 +195,7 @@ def differences(found: Content, expected: Content) -> list[str]:
     return lines
 
 
-_WEIGHTS: Final = frozenset({"popularity", "session_weights", "rules"})
+_WEIGHTS: Final = frozenset({"popularity", "hours", "session_weights", "rules"})
 _ORIGIN: Final = 1_700_000_000_000
 """Epoch milliseconds that all weights are counted from, here."""
 
@@ -203,6 +223,15 @@ def _rules(arrays: Arrays, names: Sequence[str], models: Models) -> Iterator[tup
         if kept < models.config.rule_targets:
             for entry in range(start, start + kept):
                 yield (name, names[targets[entry]]), float(weights[entry]) * factor
+
+
+def _hours(arrays: Arrays, names: Sequence[str], models: Models) -> Iterator[tuple[tuple[int, str], float]]:
+    factor = _factor(arrays, model_weights(models.config).hours.decay)
+    for hour, kept in enumerate(arrays["hours.kept"].tolist()):
+        if kept < models.config.hour_targets:
+            for place in range(kept):
+                name = names[arrays["hours.target"][hour, place]]
+                yield (hour, name), float(arrays["hours.weight"][hour, place]) * factor
 
 
 def _close(ours: Any, theirs: Any) -> bool:

@@ -52,7 +52,7 @@ def _measure_replica(metrics: Metrics, replica: Replica) -> None:
     metrics.set(MODEL_ITEMS, models.n_items)
     metrics.set(MODEL_SESSIONS, models.n_sessions)
     metrics.set(MODEL_RULES, models.n_rules)
-    for name in ("sessions", "rules", "popularity"):
+    for name in ("sessions", "rules", "popularity", "hours", "content"):
         metrics.set(MODEL_BYTES, sum(array.nbytes for array in getattr(models, name)), name)
     metrics.set(CAUGHT_UP, replica.caught_up.is_set())
     metrics.set(REPLICA_SKIPPED, replica.skipped_items)

@@ -26,7 +26,7 @@ from state.profile import NEW_PROFILE
 from state.ranking.ranker import Ranker
 from state.ranking.trees import trees_of
 from state.recommend import Recommender, RecommendRules
-from state.retrieval.config import ModelConfig
+from state.retrieval.config import ModelConfig, parse_weights
 from state.seeds import seed_of
 from state.session import SessionRules
 from state.shortest import as_double
@@ -320,6 +320,7 @@ def model_config(settings: Settings) -> ModelConfig:
         max_sessions=1 << (settings.max_sessions - 1).bit_length(),
         popularity_decay_days=settings.popularity_half_life_seconds / math.log(2) / DAY,
         rule_decay_days=settings.rules_tau_seconds / DAY,
+        **parse_weights(settings.source_weights),
     )
 
 

@@ -12,12 +12,16 @@ import numpy as np
 from state.kernel import kernel
 from state.retrieval.arrays import Bytes, Floats, Ints, Longs
 from state.retrieval.box import Box
+from state.retrieval.category import add_category
+from state.retrieval.content import Content, add_content
 from state.retrieval.flags import CURRENT, EARLIER, EXCLUDED, RECALLED
 from state.retrieval.history import add_history
+from state.retrieval.hour import Hours, add_hour
 from state.retrieval.popularity import Popularity, add_popular, relative_scores
-from state.retrieval.rules import add_rules
+from state.retrieval.rules import Rules, add_rules
 from state.retrieval.selection import select_top
-from state.retrieval.sessions import add_neighbours
+from state.retrieval.sessions import SessionIndex, add_neighbours
+from state.retrieval.two_hop import add_two_hop
 from state.retrieval.weights import SOURCES, Scratch, Weights
 
 if TYPE_CHECKING:
@@ -28,6 +32,7 @@ __all__ = ["SOURCES", "Candidates", "Query", "Ranked", "retrieve", "retrieve_all
 
 COLUMNS: Final = len(SOURCES)
 """A constant, so that loops over the sources are unrolled."""
+_KNN, _RULES, _POPULAR, _HISTORY, _TWO_HOP, _CATEGORY, _HOUR, _CONTENT = range(COLUMNS)
 _LARGEST: Final = np.int64((1 << 31) - 1)
 
 
@@ -41,8 +46,8 @@ class Query(NamedTuple):
     exclude: frozenset[str] | tuple[str, ...] = ()
     """Items that must not come back, such as the ones just bought."""
     now: int = 0
-    """Time of the decision, epoch milliseconds. All sources here age forward, which ranks the same at every
-    moment; it is for sources that know the hour."""
+    """Time of the decision, epoch milliseconds, for its hour of the day; 0: unknown. All sources age forward,
+    which ranks the same at every moment."""
     size: int = 60
     """Candidates wanted."""
     session_key: int = 0
@@ -87,6 +92,8 @@ class Queries(NamedTuple):
     """[n, 3] end of each of the three in `entries`; the first begins where the query before ends."""
     own: Longs
     """[n] as in `sessions.add_neighbours`."""
+    now: Longs
+    """[n] epoch milliseconds, 0 for unknown."""
 
 
 def retrieve(models: "Models", query: Query) -> Candidates:
@@ -111,16 +118,19 @@ def _columns(models: "Models", queries: Sequence[Query]) -> Queries:
     entries: list[str] = []
     ends: list[int] = []
     own: list[int] = []
+    times: list[int] = []
     id_of, sequence_of = models.items.ids.get, models.session_sequence
-    for session, history, exclude, _, _, session_key in queries:
+    for session, history, exclude, now, _, session_key in queries:
         for part in (exclude, history, session):
             entries += part
             ends.append(len(entries))
         own.append(sequence_of(session_key))
+        times.append(now)
     return Queries(
         np.array([id_of(item_id, -1) for item_id in entries], np.int32),
         np.array(ends, np.int64).reshape(-1, 3),
         np.array(own, np.int64),
+        np.array(times, np.int64),
     )
 
 
@@ -130,6 +140,7 @@ def rank_all(
     entries: Ints,
     ends: Longs,
     own: Longs,
+    now: Longs,
     untried: Ints,
     items: Ints,
     scores: Floats,
@@ -138,15 +149,15 @@ def rank_all(
 ) -> None:
     """Fill a row [size] of `items`, `scores`, `contributions` for each query; `counts` [n] says how far.
 
-    `entries`, `ends` and `own` are those of `Queries`, the results those of `Ranked`. `untried` items come
-    last, with score 0, where the sources do not fill the slate.
+    `entries`, `ends`, `own` and `now` are those of `Queries`, the results those of `Ranked`. `untried` items
+    come last, with score 0, where the sources do not fill the slate.
     """
     # Once for all queries: numba counts the references of every array of a part each time it is taken out.
-    index, rules, popularity = box.sessions, box.rules, box.popularity
+    index, rules, popularity, hours, content = box.sessions, box.rules, box.popularity, box.hours, box.content
     weights, scratch = box.weights, box.scratch
     relative = relative_scores(popularity)
     newest, recalled = np.empty(entries.size, np.int32), np.empty(weights.history.steps.size, np.int32)
-    by_item, flags, touched = scratch.scores, scratch.flags, scratch.touched
+    flags = scratch.flags
     start = 0
     for n in range(counts.size):
         excluded, former, end = ends[n]
@@ -157,16 +168,63 @@ def rank_all(
         session = newest[: _newest(entries, former, end, newest, flags, EARLIER)]
         if session.size:
             flags[session[0]] ^= EARLIER | CURRENT
-        # The neighbours come first: they weigh all items touched so far by idf.
-        count = add_neighbours(
-            index, weights.sessions, scratch.sessions, session, own[n], by_item, flags, touched, 0
+        count = _score_by_sessions(index, rules, weights, scratch, session, own[n])
+        count = _score_by_items(
+            index, popularity, hours, content, weights, scratch, relative, session, history, now[n], count
         )
-        count = add_rules(rules, weights.rules, session, by_item, flags, touched, count)
-        count = add_popular(popularity, relative, by_item, flags, touched, count)
-        count = add_history(weights.history, history, by_item, flags, touched, count)
         counts[n] = _rank(popularity, weights, scratch, count, untried, items[n], scores[n], contributions[n])
         _clear(scratch, entries[start:end], count)
         start = end
+
+
+@kernel
+def _score_by_sessions(
+    index: SessionIndex, rules: Rules, weights: Weights, scratch: Scratch, session: Ints, own: int
+) -> int:
+    """Score by what others did in sessions like this one; returns how many items are touched."""
+    scores, flags, touched, blend = scratch.scores, scratch.flags, scratch.touched, weights.blend
+    count = 0
+    # The neighbours come first: they weigh all items touched so far by idf.
+    if blend[_KNN] > 0.0:
+        count = add_neighbours(
+            index, weights.sessions, scratch.sessions, session, own, scores, flags, touched, 0
+        )
+    if blend[_RULES] > 0.0 or blend[_TWO_HOP] > 0.0:
+        count = add_rules(rules, weights.rules, session, scores, flags, touched, count)
+    if blend[_TWO_HOP] > 0.0:
+        count = add_two_hop(rules, weights.two_hop, scratch.keys, scores, flags, touched, count)
+    return count
+
+
+@kernel
+def _score_by_items(
+    index: SessionIndex,
+    popularity: Popularity,
+    hours: Hours,
+    content: Content,
+    weights: Weights,
+    scratch: Scratch,
+    relative: Floats,
+    session: Ints,
+    history: Ints,
+    now: int,
+    count: int,
+) -> int:
+    """Score by what is known of items; returns how many are touched then."""
+    scores, flags, touched, blend = scratch.scores, scratch.flags, scratch.touched, weights.blend
+    if blend[_POPULAR] > 0.0:
+        count = add_popular(popularity, relative, scores, flags, touched, count)
+    if blend[_CATEGORY] > 0.0:
+        count = add_category(popularity, weights.category, session, scores, flags, touched, count)
+    if blend[_HOUR] > 0.0:
+        count = add_hour(hours, weights.hours, now, scores, flags, touched, count)
+    if blend[_CONTENT] > 0.0:
+        count = add_content(
+            content, weights.content, index.sessions_of, session, scores, flags, touched, count
+        )
+    if blend[_HISTORY] > 0.0:
+        count = add_history(weights.history, history, scores, flags, touched, count)
+    return count
 
 
 @kernel

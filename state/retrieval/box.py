@@ -7,6 +7,8 @@ numba unpacks a NamedTuple at every call, field by field: 24 us for what a slate
 from typing import TYPE_CHECKING, NamedTuple
 
 from state.kernel import kernel
+from state.retrieval.content import Content
+from state.retrieval.hour import Hours
 from state.retrieval.popularity import Popularity
 from state.retrieval.rules import Rules
 from state.retrieval.sessions import SessionIndex
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
         sessions: SessionIndex
         rules: Rules
         popularity: Popularity
+        hours: Hours
+        content: Content
         weights: Weights
         scratch: Scratch
 
@@ -35,12 +39,20 @@ else:
     class Box(structref.StructRefProxy):
         """What Python sees: an opaque handle on the arrays, which it keeps alive."""
 
-    structref.define_proxy(Box, _BoxType, ["sessions", "rules", "popularity", "weights", "scratch"])
+    structref.define_proxy(
+        Box, _BoxType, ["sessions", "rules", "popularity", "hours", "content", "weights", "scratch"]
+    )
 
 
 @kernel
 def pack(
-    sessions: SessionIndex, rules: Rules, popularity: Popularity, weights: Weights, scratch: Scratch
+    sessions: SessionIndex,
+    rules: Rules,
+    popularity: Popularity,
+    hours: Hours,
+    content: Content,
+    weights: Weights,
+    scratch: Scratch,
 ) -> Box:
     """Box these arrays; to be done again after one of them was replaced by a larger one."""
-    return Box(sessions, rules, popularity, weights, scratch)
+    return Box(sessions, rules, popularity, hours, content, weights, scratch)

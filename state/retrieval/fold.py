@@ -3,6 +3,7 @@
 from state.kernel import kernel
 from state.retrieval.arrays import Ints, Longs
 from state.retrieval.box import Box
+from state.retrieval.hour import observe_hour
 from state.retrieval.popularity import observe_popularity
 from state.retrieval.rules import observe_sequence
 from state.retrieval.sessions import observe_session
@@ -23,7 +24,8 @@ def fold(
     Stops early where an arena might not hold the next one, or where its time lies beyond the horizon: the
     caller makes room or rescales, and calls again. A sequence of -1 stands for no session.
     """
-    index, rules, popularity, weights = box.sessions, box.rules, box.popularity, box.weights
+    index, rules, popularity, hours = box.sessions, box.rules, box.popularity, box.hours
+    weights = box.weights
     postings = index.postings.size - weights.sessions.postings
     targets = rules.target.size - 2 * weights.rules.steps.size * weights.rules.targets
     for i in range(start, items.size):
@@ -38,4 +40,5 @@ def fold(
                 observe_sequence(rules, weights.rules, origin, item, before, times[i])
             observe_session(index, weights.sessions, origin, item, sequence, times[i])
         observe_popularity(popularity, weights.popularity, origin, item, times[i], types[i])
+        observe_hour(hours, weights.hours, origin, item, times[i], types[i])
     return items.size

@@ -1,8 +1,9 @@
-"""Decayed popularity, with the most popular recommendable items always at hand.
+"""Decayed popularity, with the most popular recommendable items always at hand: of all, and of each category.
 
-Scores count forward (`sessions`), so between two rescalings they only grow, and the pool of the top items is
+Scores count forward (`sessions`), so between two rescalings they only grow, and a pool of top items is
 kept exact by comparing each item that grew with the pool's floor: every recommendable item in the
-pool scores at least the floor, every one outside at most the floor.
+pool scores at least the floor, every one outside at most the floor. Pool 0 is of all items, the others
+are of one category each.
 """
 
 from math import exp
@@ -17,26 +18,40 @@ from state.retrieval.flags import TOUCHED
 
 COLUMN: Final = 2
 """This source's column in the scores by item."""
+MAX_CATEGORIES: Final = 1 << 16
+"""Pools of categories; items of further categories count as of none."""
+_IN_ALL: Final = 1
+_IN_CATEGORY: Final = 2
 
 
 class Popularity(NamedTuple):
-    """Scores of all items, and the pool."""
+    """Scores of all items, and the pools."""
 
     score: Doubles
     """[items] sum of type weight * e^{(t - origin)/tau}."""
     recommendable: Bytes
     """[items] 1 where the catalogue allows the item."""
+    category: Ints
+    """[items] number of the item's category, which is that of its pool; 0 for none."""
     pooled: Bytes
-    """[items] 1 where the item is in the pool."""
+    """[items] 1 where the item is in pool 0, plus 2 where it is in its category's."""
     pool: Ints
-    """[popularity_pool] items, in no order."""
+    """[pools, popularity_pool] items, in no order."""
     counters: Longs
-    """[1] items in the pool."""
+    """[pools] items in the pool."""
     floor: Doubles
-    """[1] see the module."""
+    """[pools] see the module."""
 
 
-DIMENSIONS: Final = {"score": "items", "recommendable": "items", "pooled": "items"}
+DIMENSIONS: Final = {
+    "score": "items",
+    "recommendable": "items",
+    "category": "items",
+    "pooled": "items",
+    "pool": "pools",
+    "counters": "pools",
+    "floor": "pools",
+}
 
 
 class PopularityWeights(NamedTuple):
@@ -53,8 +68,9 @@ def new_popularity(config: ModelConfig) -> Popularity:
     return Popularity(
         score=np.zeros(0, np.float64),
         recommendable=np.zeros(0, np.int8),
+        category=np.zeros(0, np.int32),
         pooled=np.zeros(0, np.int8),
-        pool=np.zeros(config.popularity_pool, np.int32),
+        pool=np.zeros((1, config.popularity_pool), np.int32),
         counters=np.zeros(1, np.int64),
         floor=np.zeros(1, np.float64),
     )
@@ -79,74 +95,107 @@ def observe_popularity(
 
 @kernel
 def offer(popularity: Popularity, item: int) -> None:
-    """Put a recommendable item into the pool if it belongs there."""
-    if popularity.pooled[item] or not popularity.recommendable[item]:
+    """Put a recommendable item into the pools that it belongs in."""
+    if popularity.recommendable[item]:
+        _offer_to(popularity, item, 0, _IN_ALL)
+        if popularity.category[item] > 0:
+            _offer_to(popularity, item, popularity.category[item], _IN_CATEGORY)
+
+
+@kernel
+def _offer_to(popularity: Popularity, item: int, number: int, mark: int) -> None:
+    score, pooled = popularity.score, popularity.pooled
+    if pooled[item] & mark or score[item] <= popularity.floor[number]:
         return
-    if popularity.score[item] <= popularity.floor[0]:
-        return
-    count = popularity.counters[0]
-    place = count
-    if count == popularity.pool.size:
+    pool = popularity.pool[number]
+    place = popularity.counters[number]
+    if place == pool.size:
         place = 0
-        for i in range(count):
-            if popularity.score[popularity.pool[i]] < popularity.score[popularity.pool[place]]:
+        for i in range(pool.size):
+            if score[pool[i]] < score[pool[place]]:
                 place = i
-        popularity.floor[0] = popularity.score[popularity.pool[place]]
-        if popularity.score[item] <= popularity.floor[0]:
+        popularity.floor[number] = score[pool[place]]
+        if score[item] <= popularity.floor[number]:
             return
-        popularity.pooled[popularity.pool[place]] = 0
+        pooled[pool[place]] &= ~mark
     else:
-        popularity.counters[0] += 1
-    popularity.pool[place] = item
-    popularity.pooled[item] = 1
+        popularity.counters[number] += 1
+    pool[place] = item
+    pooled[item] |= mark
 
 
 def withdraw(popularity: Popularity, item: int) -> None:
-    """Take an item that is no longer recommendable out of the pool."""
+    """Take an item that is no longer recommendable out of its pools."""
     popularity.recommendable[item] = 0
-    if popularity.pooled[item]:
-        count = int(popularity.counters[0])
-        place = int(np.flatnonzero(popularity.pool[:count] == item)[0])
-        popularity.pool[place] = popularity.pool[count - 1]
-        popularity.pooled[item] = 0
-        popularity.counters[0] -= 1
+    _leave(popularity, item, 0, _IN_ALL)
+    _leave(popularity, item, int(popularity.category[item]), _IN_CATEGORY)
 
 
-def needs_refill(popularity: Popularity) -> bool:
-    """Whether so many items were withdrawn that the pool should be filled again from all items."""
-    return bool(popularity.floor[0] > 0.0 and popularity.counters[0] * 2 < popularity.pool.size)
+def assign(popularity: Popularity, item: int, category: int) -> None:
+    """Say of which category an item is; 0 for none."""
+    former = int(popularity.category[item])
+    if former != category:
+        # First, so that no pool that is filled again takes the item back in.
+        popularity.category[item] = category
+        _leave(popularity, item, former, _IN_CATEGORY)
+        offer(popularity, item)
+
+
+def _leave(popularity: Popularity, item: int, number: int, mark: int) -> None:
+    if not popularity.pooled[item] & mark:
+        return
+    count = int(popularity.counters[number])
+    pool = popularity.pool[number]
+    place = int(np.flatnonzero(pool[:count] == item)[0])
+    pool[place] = pool[count - 1]
+    popularity.pooled[item] &= ~mark
+    popularity.counters[number] -= 1
+    # So many were taken out that others, not offered since, belong in.
+    if popularity.floor[number] > 0.0 and 2 * (count - 1) < pool.size:
+        _refill(popularity, number, mark)
 
 
 def refill(popularity: Popularity) -> None:
-    """Fill the pool from all items: O(items), after withdrawals only."""
-    scores = np.where(popularity.recommendable != 0, popularity.score, 0.0)
-    ranked = np.argsort(-scores, kind="stable")[: popularity.pool.size]
-    ranked = ranked[scores[ranked] > 0.0]
+    """Fill pool 0 from all items and empty the others: where a catalogue begins or ends."""
+    popularity.counters[:] = 0
+    popularity.floor[:] = 0.0
     popularity.pooled[:] = 0
-    popularity.pooled[ranked] = 1
-    popularity.pool[: ranked.size] = ranked
-    popularity.counters[0] = ranked.size
-    full = ranked.size == popularity.pool.size
-    popularity.floor[0] = scores[ranked[-1]] if full else 0.0
+    _refill(popularity, 0, _IN_ALL)
+
+
+def _refill(popularity: Popularity, number: int, mark: int) -> None:
+    """Fill a pool from all items: O(items)."""
+    allowed = popularity.recommendable != 0
+    if number:
+        allowed &= popularity.category == number
+    found = np.flatnonzero(allowed & (popularity.score > 0.0))
+    size = popularity.pool.shape[1]
+    ranked = found[np.argsort(-popularity.score[found], kind="stable")[:size]]
+    former = popularity.pool[number, : popularity.counters[number]]
+    popularity.pooled[former] &= ~mark
+    popularity.pooled[ranked] |= mark
+    popularity.pool[number, : ranked.size] = ranked
+    popularity.counters[number] = ranked.size
+    popularity.floor[number] = popularity.score[ranked[-1]] if ranked.size == size else 0.0
 
 
 def untried(popularity: Popularity) -> Ints:
     """Recommendable items without any interaction, at most a pool full, for shops that have little else."""
     found = np.flatnonzero((popularity.recommendable != 0) & (popularity.score == 0.0))
-    return found[: popularity.pool.size].astype(np.int32)
+    return found[: popularity.pool.shape[1]].astype(np.int32)
 
 
 @kernel
 def relative_scores(popularity: Popularity) -> Floats:
-    """[items in the pool] score over the largest, in the pool's order: the same for every query."""
+    """[items in pool 0] score over the largest, in the pool's order: the same for every query."""
     count = popularity.counters[0]
     relative = np.zeros(count, np.float32)
     top = 0.0
     for i in range(count):
-        top = max(top, popularity.score[popularity.pool[i]])
+        top = max(top, popularity.score[popularity.pool[0, i]])
     if top > 0.0:
         for i in range(count):
-            relative[i] = popularity.score[popularity.pool[i]] / top
+            relative[i] = popularity.score[popularity.pool[0, i]] / top
     return relative
 
 
@@ -154,9 +203,9 @@ def relative_scores(popularity: Popularity) -> Floats:
 def add_popular(
     popularity: Popularity, relative: Floats, scores: Floats, flags: Bytes, touched: Ints, count: int
 ) -> int:
-    """Score the pool's items by `relative_scores`. Other arguments: see `sessions.add_neighbours`."""
+    """Score the items of pool 0 by `relative_scores`. Other arguments: see `sessions.add_neighbours`."""
     for i in range(relative.size):
-        item = popularity.pool[i]
+        item = popularity.pool[0, i]
         if flags[item] & TOUCHED == 0:
             flags[item] |= TOUCHED
             touched[count] = item

@@ -1,7 +1,8 @@
 """Sequential rules in both directions: which items follow, or come before, which within a session.
 
 R[a][x] += u/g for an `a` that stands g steps before `x`, and R[x][a] += beta u/g, with
-u = e^{(t - origin)/tau} (forward decay, as in `sessions`). Each item keeps its strongest targets.
+u = e^{(t - origin)/tau} (forward decay, as in `sessions`). Each item keeps its strongest targets, in falling
+order of weight.
 
 Source: Ludewig and Jannach, Evaluation of session-based recommendation algorithms (UMUAI 2018), SR;
 the second direction, the decay and the normalisation were tuned on Diginetica.
@@ -17,6 +18,7 @@ from state.retrieval.arena import block_size, free_block, new_heap, take_block
 from state.retrieval.arrays import DAY_MS, Bytes, Doubles, Floats, Ints, Longs
 from state.retrieval.config import ModelConfig
 from state.retrieval.flags import TOUCHED
+from state.retrieval.rows import find_target, put_entry
 
 COLUMN: Final = 1
 """This source's column in the scores by item."""
@@ -109,28 +111,22 @@ def _strengthen(rules: Rules, item: int, target: int, share: float, limit: int) 
     start = rules.offset[item]
     count = rules.kept[item]
     rules.total[item] += share
-    for entry in range(start, start + count):
-        if rules.target[entry] == target:
-            rules.weight[entry] += share
-            return
-    if count == limit:
-        weakest = start
-        for entry in range(start, start + count):
-            if rules.weight[entry] < rules.weight[weakest]:
-                weakest = entry
-        rules.total[item] -= rules.weight[weakest]
-        rules.target[weakest] = target
-        rules.weight[weakest] = share
+    place = find_target(rules.target, start, count, target)
+    if place >= 0:
+        put_entry(rules.target, rules.weight, start, place, target, rules.weight[start + place] + share)
         return
-    if count == 0:
-        start = take_block(rules.target, rules.heap, 0, limit)
-        rules.offset[item] = start
-        rules.level[item] = 0
-    elif count == block_size(rules.level[item], limit):
-        start = _move_row(rules, item, limit)
-    rules.target[start + count] = target
-    rules.weight[start + count] = share
-    rules.kept[item] = count + 1
+    if count == limit:
+        count -= 1
+        rules.total[item] -= rules.weight[start + count]
+    else:
+        if count == 0:
+            start = take_block(rules.target, rules.heap, 0, limit)
+            rules.offset[item] = start
+            rules.level[item] = 0
+        elif count == block_size(rules.level[item], limit):
+            start = _move_row(rules, item, limit)
+        rules.kept[item] = count + 1
+    put_entry(rules.target, rules.weight, start, count, target, share)
 
 
 @kernel

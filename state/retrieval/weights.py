@@ -5,13 +5,17 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from state.retrieval.arrays import Bytes, Floats, Ints, Longs
-from state.retrieval.config import ModelConfig
+from state.retrieval.category import CategoryWeights, category_weights
+from state.retrieval.config import SOURCE_WEIGHTS, ModelConfig
+from state.retrieval.content import ContentWeights, content_weights
 from state.retrieval.history import HistoryWeights, history_weights
+from state.retrieval.hour import HourWeights, hour_weights
 from state.retrieval.popularity import PopularityWeights, popularity_weights
 from state.retrieval.rules import RuleWeights, rule_weights
 from state.retrieval.sessions import SessionScratch, SessionWeights, session_scratch, session_weights
+from state.retrieval.two_hop import TwoHopWeights, two_hop_weights
 
-SOURCES: Final = ("session_knn", "sequence_rules", "popularity", "history")
+SOURCES: Final = tuple(SOURCE_WEIGHTS)
 """Candidate sources in the order of their columns."""
 
 MAX_EXPONENT: Final = 40.0
@@ -25,6 +29,10 @@ class Weights(NamedTuple):
     rules: RuleWeights
     popularity: PopularityWeights
     history: HistoryWeights
+    two_hop: TwoHopWeights
+    category: CategoryWeights
+    hours: HourWeights
+    content: ContentWeights
     blend: Floats
     """[len(SOURCES)] weight of each source."""
     repeat_current: float
@@ -56,15 +64,18 @@ def model_weights(config: ModelConfig) -> Weights:
     sessions = session_weights(config)
     rules = rule_weights(config)
     popularity = popularity_weights(config)
-    fastest = min(sessions.decay, rules.decay, popularity.decay)
+    hours = hour_weights(config)
+    fastest = min(sessions.decay, rules.decay, popularity.decay, hours.decay)
     return Weights(
         sessions=sessions,
         rules=rules,
         popularity=popularity,
         history=history_weights(config),
-        blend=np.array(
-            [1.0, config.rule_weight, config.popularity_weight, config.history_weight], np.float32
-        ),
+        two_hop=two_hop_weights(config),
+        category=category_weights(config),
+        hours=hours,
+        content=content_weights(config),
+        blend=np.array(config.source_weights(), np.float32),
         repeat_current=config.repeat_current_weight,
         repeat_earlier=config.repeat_earlier_weight,
         horizon=int(MAX_EXPONENT * fastest),

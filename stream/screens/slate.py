@@ -1,7 +1,7 @@
 """A slate on a screen: the full table with reasons, and one line for a step of a shopper."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 from rich.table import Table
@@ -16,13 +16,28 @@ TOP: Final = 5
 ID_COLUMNS: Final = 14
 """A longer item id is cut in a line; the table has all of it."""
 VERBS: Final[Mapping[str, str]] = {"add_to_cart": "cart", "remove_from_cart": "uncart", "purchase": "order"}
-TAGS: Final[Mapping[str, tuple[str, str, str]]] = {
-    "session_knn": ("s", "cyan", "similar sessions"),
-    "sequence_rules": ("r", "magenta", "followed before"),
-    "popularity": ("p", "yellow", "popular"),
-    "history": ("h", "blue", "own earlier items"),
+
+
+class Tag(NamedTuple):
+    """How a candidate source is shown."""
+
+    letter: str
+    colour: str
+    word: str
+    """For the legend, all of which is one line."""
+    meaning: str
+
+
+TAGS: Final[Mapping[str, Tag]] = {
+    "session_knn": Tag("s", "cyan", "session", "similar sessions"),
+    "sequence_rules": Tag("r", "magenta", "rule", "followed before"),
+    "two_hop": Tag("2", "bright_magenta", "hops", "followed what followed"),
+    "popularity": Tag("p", "yellow", "popular", "popular"),
+    "category": Tag("c", "bright_yellow", "category", "popular in the category"),
+    "hour": Tag("t", "bright_blue", "hour", "popular at this hour"),
+    "content": Tag("a", "green", "alike", "alike in the catalogue"),
+    "history": Tag("h", "blue", "own", "own earlier items"),
 }
-"""Letter, colour and meaning of a candidate source."""
 
 
 def slate_table(slate: Slate, *, limit: int | None = None) -> Table:
@@ -43,9 +58,9 @@ def reasons(item: SlateItem) -> Text:
     """Every candidate source that proposed the item, the strongest first, with its part of the score."""
     told = Text()
     for source in sorted(item.sources, key=lambda source: -source.score):
-        _, colour, meaning = TAGS.get(source.name, ("", "", source.name))
+        tag = TAGS.get(source.name, Tag("?", "", "", source.name))
         told.append(", " if told else "")
-        told.append(meaning, colour)
+        told.append(tag.meaning, tag.colour)
         told.append(f" {source.score:.2g}")
     return told
 
@@ -54,18 +69,18 @@ def letters(item: SlateItem) -> Text:
     """The same as one letter a source."""
     told = Text()
     for source in sorted(item.sources, key=lambda source: -source.score):
-        letter, colour, _ = TAGS.get(source.name, ("?", "", ""))
-        told.append(letter, colour)
+        tag = TAGS.get(source.name, Tag("?", "", "", source.name))
+        told.append(tag.letter, tag.colour)
     return told
 
 
 def legend() -> Text:
     """One line that explains the marks of `step_lines`."""
     told = Text.assemble(("+", "bold green"), (" new", "dim"))
-    for letter, colour, meaning in TAGS.values():
+    for tag in TAGS.values():
         told.append("  ")
-        told.append(letter, colour)
-        told.append(f" {meaning}", "dim")
+        told.append(tag.letter, tag.colour)
+        told.append(f" {tag.word}", "dim")
     return told
 
 

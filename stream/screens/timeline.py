@@ -244,9 +244,15 @@ def because(explanation: Explanation) -> str:
         sessions = f"{explanation.session_count} session{'' if explanation.session_count == 1 else 's'}"
         share = explanation.session_share
         told.append((share, f"{sessions} like this one ({share:.2g})"))
-    if explanation.popularity is not None:
-        popular = explanation.popularity
-        told.append((popular.share, f"popularity number {popular.rank} ({popular.share:.2g})"))
+    told += [(hop.share, f"{hop.item_id} (two hops {hop.share:.2g})") for hop in explanation.two_hops]
+    told += [(like.share, f"{like.item_id} (alike {like.share:.2g})") for like in explanation.alike]
+    for where, popular in (
+        ("popularity", explanation.popularity),
+        ("its category", explanation.category),
+        ("this hour", explanation.hour),
+    ):
+        if popular is not None:
+            told.append((popular.share, f"{where} number {popular.rank} ({popular.share:.2g})"))
     if explanation.history is not None:
         own = explanation.history
         told.append((own.share, f"own earlier item {own.steps_back} back ({own.share:.2g})"))

@@ -116,6 +116,13 @@ def test_variables_of_kubernetes_services_are_not_ours(monkeypatch: pytest.Monke
     assert load_settings().worker_port == 7000
 
 
+def test_a_weight_of_a_source_that_there_is_not_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRESHSLATE_SOURCE_WEIGHTS", "category=0.3,hours=0.1")
+    (told,) = problems_of()
+    assert told.startswith("FRESHSLATE_SOURCE_WEIGHTS: ")
+    assert "'hours=0.1' is not one of session_knn, " in told
+
+
 def test_every_topic_carries_the_prefix() -> None:
     settings = load_settings(topic_prefix="shop.", inputs="clicks,purchases")
     assert settings.input_topics == ("shop.clicks", "shop.purchases")

@@ -44,7 +44,7 @@ CLOSED = {
     "phase": set(PHASES),
     "partition": {"0", "4095"},
     "error": {"Refused", "ProducerFenced"},
-    "model": {"sessions", "rules", "popularity"},
+    "model": {"sessions", "rules", "popularity", "hours", "content"},
     "version": {"1.0"},
     "python": {"3.11"},
     "processing_guarantee": {"exactly_once"},

@@ -31,7 +31,7 @@ def log_of(seed: int = 4) -> list[list[ConsumerRecord]]:
         log.append([record(SETTINGS.deltas_topic, number, n, b"0", value) for n, value in enumerate(values)])
     for number in range(PARTITIONS):
         for offset, name in enumerate(f"i{n}" for n in range(number, 20, PARTITIONS)):
-            item = CatalogueItem(item_id=name, available=offset != 2)
+            item = CatalogueItem(item_id=name, category=f"c{offset % 3}", available=offset != 2)
             log[number].append(record(SETTINGS.items_topic, number, offset, name.encode(), encode_item(item)))
         log[number].append(record(SETTINGS.items_topic, number, 90, b"i%d" % number, None))
         log[number].append(record(SETTINGS.items_topic, number, 91, b"odd", b"{"))
@@ -84,6 +84,9 @@ def test_the_order_in_which_partitions_come_does_not_matter(seed: int) -> None:
     assert len(expected.sessions) > 40
     assert len(expected.rules) > 200
     assert len(expected.recommendable) > 10
+    assert len(set(expected.categories.values())) == 3
+    assert len(expected.features) > 10
+    assert len(expected.hours) > 100
 
 
 @pytest.mark.parametrize("what", ["lost", "repeated"])
@@ -104,7 +107,8 @@ def test_an_item_withdrawn_by_one_worker_alone_is_found() -> None:
     log = log_of()
     expected = folded(log)
     log[2].append(record(SETTINGS.items_topic, 2, 99, b"i5", None))
-    assert [line.split()[0] for line in differences(folded(log), expected)] == ["catalogue", "recommendable"]
+    found = [line.split()[0] for line in differences(folded(log), expected)]
+    assert found == ["catalogue", "recommendable", "categories", "features"]
 
 
 def test_only_records_below_the_offsets_are_folded() -> None:

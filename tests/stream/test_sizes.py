@@ -100,7 +100,7 @@ async def test_the_models_are_counted_and_weighed(rig, replica):
     value = measure(rig, replica)
     assert (value(MODEL_ITEMS), value(MODEL_SESSIONS), value(CAUGHT_UP)) == (2, 2, 1)
     assert value(MODEL_RULES) == replica.models.n_rules > 0
-    for name in ("sessions", "rules", "popularity"):
+    for name in ("sessions", "rules", "popularity", "hours", "content"):
         assert value(MODEL_BYTES, name) == sum(array.nbytes for array in getattr(replica.models, name)) > 0
     assert value(REPLICA_SKIPPED) == 3
     assert value(REPLICA_RECORDS, "deltas") == 1

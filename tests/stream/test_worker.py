@@ -217,6 +217,12 @@ def test_models_age_in_days_by_e():
     assert config.rule_decay_days == 2.0
 
 
+def test_weights_of_sources_take_the_place_of_the_defaults():
+    config = model_config(Settings(source_weights="category=0.5, hour=0"))
+    assert (config.category_weight, config.hour_weight) == (0.5, 0.0)
+    assert config.two_hop_weight == model_config(Settings()).two_hop_weight
+
+
 @pytest.mark.parametrize(("wanted", "kept"), [(1, 1), (2, 2), (3, 4), (1000, 1024), (1024, 1024)])
 def test_sessions_are_kept_up_to_the_next_power_of_two(wanted, kept):
     assert model_config(Settings(max_sessions=wanted)).max_sessions == kept

@@ -3,6 +3,8 @@
 from collections import defaultdict
 from math import exp, log, sqrt
 
+from state.retrieval.features import features_of
+
 DAY = 86_400_000
 
 
@@ -17,18 +19,24 @@ class Reference:
         self.postings = defaultdict(list)
         self.rules = defaultdict(lambda: defaultdict(float))
         self.popularity = defaultdict(float)
+        self.hours = defaultdict(lambda: defaultdict(float))
+        self.catalogue = {}
+        self.seen = {}
         self.origin = None
 
     def learn(self, interactions):
         for item, session, time, type_code in interactions:
             if self.origin is None:
                 self.origin = time
+            self.seen.setdefault(item, len(self.seen))
             if session:
                 self._rules(item, session, time)
                 self._session(item, session, time)
             self.popularity[item] += self.config.type_weights[type_code] * self._age(
                 time, self.config.popularity_decay_days
             )
+            weight = self.config.type_weights[type_code] * self._age(time, self.config.hour_decay_days)
+            self.hours[time // 3_600_000 % 24][item] += weight
 
     def _age(self, time, days):
         return exp((time - self.origin) / (days * DAY))
@@ -104,9 +112,54 @@ class Reference:
                 scores[target] += factor * weight / sqrt(sum(row.values()))
         return dict(scores)
 
+    def two_hop(self, session):
+        scores, first = defaultdict(float), self.sequence(session)
+        best = sorted(first, key=lambda item: (-first[item], self.seen[item]))
+        for through in best[: self.config.two_hop_through]:
+            row = self.rules.get(through, {})
+            strongest = sorted(row, key=lambda target: -row[target])[: self.config.two_hop_targets]
+            for target in strongest:
+                scores[target] += first[through] * row[target] / sqrt(sum(row.values()))
+        return dict(scores)
+
     def popular(self):
-        top = sorted((i for i, s in self.popularity.items() if s > 0), key=lambda i: -self.popularity[i])
+        return self._pool(self.popularity)
+
+    def _pool(self, items):
+        top = sorted((i for i in items if self.popularity[i] > 0), key=lambda i: -self.popularity[i])
         return {item: self.popularity[item] for item in top[: self.config.popularity_pool]}
+
+    def category_of(self, item):
+        return self.catalogue[item].category if item in self.catalogue else None
+
+    def category(self, session):
+        scores = defaultdict(float)
+        for j, current in enumerate(session[: self.config.category_items]):
+            category = self.category_of(current)
+            if category is not None:
+                mine = [item for item in self.popularity if self.category_of(item) == category]
+                for item, score in scaled(self._pool(mine)).items():
+                    scores[item] += exp(-j / self.config.category_decay_steps) * score
+        return dict(scores)
+
+    def hour(self, now):
+        return dict(self.hours[now // 3_600_000 % 24])
+
+    def content(self, session):
+        scores, limit = defaultdict(float), self.config.content_features
+        features = {item: set(features_of(of, limit)) for item, of in self.catalogue.items()}
+        for j, current in enumerate(session[: self.config.content_items]):
+            mine = features.get(current, set())
+            for item, others in features.items():
+                if common := mine & others:
+                    idf = sum(
+                        log((len(features) + 1) / sum(f in of for of in features.values())) for f in common
+                    )
+                    held = sum(item in row for row in self.rows.values())
+                    known = 1 + held / self.config.content_fade_sessions
+                    closeness = idf / sqrt(len(mine) * len(others)) / known
+                    scores[item] += exp(-j / self.config.content_decay_steps) * closeness
+        return dict(scores)
 
     def history(self, items):
         steps = self.config.history_decay_steps

@@ -2,6 +2,7 @@
 
 import random
 
+from state.catalogue import CatalogueItem
 from state.retrieval.blend import SOURCES, Query, retrieve
 from state.retrieval.config import ModelConfig
 from state.slate import Delta
@@ -44,10 +45,32 @@ def make_interactions(seed, events=300, items=25, sessions=60, days=30):
     ]
 
 
-def source_scores(models, source, session=(), history=(), session_key=0):
+def make_catalogue(items=25):
+    """Entries for the items of `make_interactions`: few categories, brands, prices and words."""
+    return [
+        CatalogueItem(
+            item_id=f"i{n}",
+            title=f"{('red', 'blue')[n % 2]} thing of {('wool', 'tin', 'oak')[n % 3]}",
+            category=f"c{n % 4}",
+            brand=f"b{n % 5}" if n % 7 else None,
+            price=1.5 * (1 + n),
+            attributes={"size": n % 3, "tags": ["new"] if n % 6 == 0 else []},
+        )
+        for n in range(items)
+    ]
+
+
+def stock(models, items):
+    """Put these items into the catalogue; returns the models."""
+    for item in items:
+        models.upsert_item(item.item_id, item)
+    return models
+
+
+def source_scores(models, source, session=(), history=(), session_key=0, now=T):
     """Score by item id of one source alone, over its maximum; `session` oldest first."""
     column = SOURCES.index(source)
-    query = Query(session, history, size=10_000, session_key=session_key)
+    query = Query(session, history, now=now, size=10_000, session_key=session_key)
     found = retrieve(models, query)
     shares = found.contributions[:, column]
     top = shares.max(initial=0.0)
@@ -71,5 +94,9 @@ def show_everything(**changes):
         "popularity_weight": 1.0,
         "history_weight": 1.0,
         "rule_weight": 1.0,
+        "two_hop_weight": 1.0,
+        "category_weight": 1.0,
+        "hour_weight": 1.0,
+        "content_weight": 1.0,
     }
     return ModelConfig(**(defaults | changes))

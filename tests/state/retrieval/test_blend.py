@@ -10,16 +10,18 @@ from hypothesis import strategies as st
 from state.catalogue import CatalogueItem
 from state.models import Models
 from state.retrieval.blend import SOURCES, Candidates, Query, retrieve, retrieve_all
-from state.retrieval.config import ModelConfig
+from state.retrieval.config import SOURCE_WEIGHTS, ModelConfig
 from tests.state.retrieval.reference import Reference, scaled
 from tests.state.retrieval.shops import (
     CLICK,
     DAY,
     T,
+    make_catalogue,
     make_delta,
     make_interactions,
     show_everything,
     source_scores,
+    stock,
 )
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data" / "diginetica_stream"
@@ -38,32 +40,50 @@ def names(models: Models, found: Candidates) -> list[str]:
 @pytest.mark.parametrize("seed", range(5))
 def test_scores_are_the_weighted_sum_of_the_scaled_sources(seed: int) -> None:
     interactions = make_interactions(seed)
-    config = ModelConfig(history_weight=0.2, popularity_weight=0.1, repeat_current_weight=0.7)
+    config = ModelConfig(
+        history_weight=0.2,
+        popularity_weight=0.1,
+        category_weight=0.15,
+        hour_weight=0.25,
+        content_weight=0.3,
+        repeat_current_weight=0.7,
+    )
     models, reference = learned(interactions, config), Reference(config)
     reference.learn(interactions)
+    for item in make_catalogue():
+        models.upsert_item(item.item_id, item)
+        reference.catalogue[item.item_id] = item
     session, history = ["i2", "i5", "i0"], ["i9", "i4"]
     parts = [
         (1.0, scaled(reference.neighbours(session))),
         (config.rule_weight, scaled(reference.sequence(session))),
         (config.popularity_weight, scaled(reference.popular())),
         (config.history_weight, scaled(reference.history(history))),
+        (config.two_hop_weight, scaled(reference.two_hop(session))),
+        (config.category_weight, scaled(reference.category(session))),
+        (config.hour_weight, scaled(reference.hour(T))),
+        (config.content_weight, scaled(reference.content(session))),
     ]
     repeat = {"i2": config.repeat_current_weight, "i5": 1.2, "i0": 1.2}
     expected: dict[str, float] = defaultdict(float)
     for weight, scores in parts:
         for item, score in scores.items():
             expected[item] += repeat.get(item, 1.0) * weight * score
-    found = retrieve(models, Query(tuple(session[::-1]), tuple(history[::-1]), size=10))
+    found = retrieve(models, Query(tuple(session[::-1]), tuple(history[::-1]), now=T, size=10))
     best = sorted(expected, key=lambda item: -expected[item])[:10]
     assert names(models, found) == best
     assert found.scores.tolist() == pytest.approx([expected[item] for item in best], rel=1e-4)
     assert np.allclose(found.contributions.sum(axis=1), found.scores, rtol=1e-5)
 
 
+def stocked(seed: int) -> Models:
+    """A shop where every source has evidence."""
+    return stock(learned(make_interactions(seed), show_everything()), make_catalogue())
+
+
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_source_gives_finite_scores_that_are_not_negative(source: str) -> None:
-    models = learned(make_interactions(1), show_everything())
-    found = source_scores(models, source, ("i0", "i1"), ("i2",))
+    found = source_scores(stocked(1), source, ("i0", "i1"), ("i2",))
     assert found
     assert all(np.isfinite(score) and score > 0 for score in found.values())
 
@@ -75,18 +95,29 @@ def test_a_source_makes_nothing_of_nothing(source: str) -> None:
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_source_ignores_unknown_items(source: str) -> None:
-    models = learned(make_interactions(1), show_everything())
+    models = stocked(1)
     with_unknown = source_scores(models, source, ("?", "i0", "!", "i1"), ("-", "i2"))
     assert with_unknown == source_scores(models, source, ("i0", "i1"), ("i2",))
 
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_source_answers_the_same_twice(source: str) -> None:
-    models = learned(make_interactions(1), show_everything())
+    models = stocked(1)
     session = tuple(f"i{i % 25}" for i in range(50))
     first = source_scores(models, source, session, ("i3",))
     source_scores(models, source, ("i7",), ("i1", "i2"))
     assert source_scores(models, source, session, ("i3",)) == first
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_source_of_weight_0_changes_nothing_of_the_others(source: str) -> None:
+    without = stock(
+        learned(make_interactions(1), show_everything(**{SOURCE_WEIGHTS[source]: 0.0})), make_catalogue()
+    )
+    assert source_scores(without, source, ("i0", "i1"), ("i2",)) == {}
+    for other in set(SOURCES) - {source}:
+        found = source_scores(without, other, ("i0", "i1"), ("i2",))
+        assert found == pytest.approx(source_scores(stocked(1), other, ("i0", "i1"), ("i2",)))
 
 
 def test_a_query_leaves_the_work_space_clean() -> None:
@@ -100,9 +131,18 @@ def test_a_query_leaves_the_work_space_clean() -> None:
 
 NAMES = st.lists(st.sampled_from([f"i{n}" for n in range(25)] + ["?", "!"]), max_size=40).map(tuple)
 QUERIES = st.lists(
-    st.builds(Query, NAMES, NAMES, NAMES, size=st.just(12), session_key=st.integers(0, 60)), max_size=6
+    st.builds(
+        Query,
+        NAMES,
+        NAMES,
+        NAMES,
+        now=st.integers(0, DAY),
+        size=st.just(12),
+        session_key=st.integers(0, 60),
+    ),
+    max_size=6,
 )
-SHOPS = [learned(make_interactions(seed)) for seed in range(3)]
+SHOPS = [learned(make_interactions(seed)) for seed in range(3)] + [stocked(4)]
 SHOPS[2].upsert_item("new", CatalogueItem(item_id="new"))
 SHOPS[2].upsert_item("i1", CatalogueItem(item_id="i1"))
 

@@ -12,13 +12,23 @@ from state.models import Models
 from state.retrieval.blend import SOURCES, Query, retrieve
 from state.retrieval.config import ModelConfig
 from state.retrieval.explain import Explanation, explain
-from tests.state.retrieval.shops import CLICK, DAY, T, make_delta, make_interactions, show_everything
+from tests.state.retrieval.shops import (
+    CLICK,
+    DAY,
+    T,
+    make_catalogue,
+    make_delta,
+    make_interactions,
+    show_everything,
+    stock,
+)
 
 CONFIGS = (
     ModelConfig(),
     show_everything(),
     show_everything(neighbours=5, query_items=2, rule_steps=2, popularity_pool=4, history_items=2),
     show_everything(max_sessions=16, session_items=4, postings=8, rule_targets=5, idf_exponent=0.0),
+    show_everything(two_hop_through=3, two_hop_targets=2, hour_targets=9, content_listed=6, content_items=4),
     ModelConfig(repeat_current_weight=0.4, repeat_earlier_weight=0.7, similarity_exponent=0.9),
 )
 
@@ -36,6 +46,10 @@ def summed(explanation: Explanation) -> list[float]:
         sum(rule.share for rule in explanation.rules),
         explanation.popularity.share if explanation.popularity else 0.0,
         explanation.history.share if explanation.history else 0.0,
+        sum(hop.share for hop in explanation.two_hops),
+        explanation.category.share if explanation.category else 0.0,
+        explanation.hour.share if explanation.hour else 0.0,
+        sum(like.share for like in explanation.alike),
     ]
 
 
@@ -61,14 +75,24 @@ def assert_sums_to_the_kernels(models: Models, query: Query) -> int:
     session=st.lists(st.integers(0, 27), max_size=14),
     history=st.lists(st.integers(0, 27), max_size=6),
     own=st.integers(0, 60),
+    now=st.integers(0, DAY),
+    described=st.integers(0, 25),
 )
 def test_the_parts_sum_to_each_sources_contribution(
-    seed: int, config: ModelConfig, session: list[int], history: list[int], own: int
+    *,
+    seed: int,
+    config: ModelConfig,
+    session: list[int],
+    history: list[int],
+    own: int,
+    now: int,
+    described: int,
 ) -> None:
-    models = learned(make_interactions(seed), config)
+    models = stock(learned(make_interactions(seed), config), make_catalogue(described))
     query = Query(
         tuple(f"i{item}" for item in session),
         tuple(f"i{item}" for item in history),
+        now=now,
         size=100,
         session_key=own,
     )
@@ -125,7 +149,7 @@ def test_popularity_is_told_as_rank_and_history_as_steps_back() -> None:
     models = learned([(item, 0, T, CLICK) for item, count in counts.items() for _ in range(count)])
     (found,) = explain(models, Query((), history=("b", "c")), ["b"])
     assert found.popularity is not None
-    assert (found.popularity.rank, found.popularity.relative) == (2, pytest.approx(0.5))
+    assert found.popularity.rank == 2
     assert found.popularity.share == pytest.approx(0.003 * 0.5)
     assert found.history is not None
     assert found.history.steps_back == 2
@@ -145,3 +169,34 @@ def test_items_that_nobody_speaks_for_have_no_neighbours() -> None:
     assert explain(Models(), Query(("a",)), ["a"]) == (Explanation(item_id="a"),)
     models = learned([("a", 0, T, CLICK)])
     assert explain(models, Query(("a",)), ["?"]) == (Explanation(item_id="?"),)
+
+
+def test_two_hops_are_told_with_the_item_gone_through() -> None:
+    sessions = [("a", 1, T, CLICK), ("b", 1, T, CLICK), ("b", 2, T, CLICK), ("c", 2, T, CLICK)]
+    (found,) = explain(learned(sessions), Query(("a",)), ["c"])
+    assert [hop.item_id for hop in found.two_hops] == ["b"]
+    assert found.two_hops[0].share == pytest.approx(ModelConfig().two_hop_weight)
+
+
+def test_what_is_alike_is_told_with_the_item_of_the_session() -> None:
+    models = stock(Models(show_everything()), make_catalogue(6))
+    (found,) = explain(models, Query(("i1", "i0")), ["i4"])
+    assert [(like.item_id, like.steps_back) for like in found.alike] == [("i0", 1), ("i1", 2)]
+    assert found.alike[0].share > found.alike[1].share > 0
+
+
+def test_a_place_in_the_category_and_in_the_hour_is_told_by_rank() -> None:
+    models = stock(Models(show_everything()), [CatalogueItem(item_id=n, category="c") for n in "ab"])
+    models.learn([make_delta([(item, 0, T, CLICK) for item in "aab"])])
+    (found,) = explain(models, Query(("a",), now=T), ["b"])
+    assert found.category is not None
+    assert found.hour is not None
+    assert (found.category.rank, found.hour.rank) == (2, 2)
+    assert found.category.share == found.hour.share == pytest.approx(0.5)
+
+
+def test_a_source_that_is_off_says_nothing() -> None:
+    models = learned([("a", 0, T, CLICK)], ModelConfig(hour_weight=0.0))
+    (found,) = explain(models, Query((), now=T), ["a"])
+    assert found.hour is None
+    assert found.popularity is not None

@@ -58,7 +58,7 @@ def test_the_pool_stays_exact_while_items_come_and_go() -> None:
             available = draw.random() < 0.4
             models.upsert_item(name, CatalogueItem(item_id=name, available=available))
         pool = models.popularity
-        pooled = pool.pool[: pool.counters[0]]
+        pooled = pool.pool[0, : pool.counters[0]]
         score = pool.score[: models.n_items]
         allowed = pool.recommendable[: models.n_items] != 0
         ranked = np.sort(score[allowed])[::-1][: pooled.size]

@@ -16,7 +16,7 @@ def lines(of: Walk, width: int = 80) -> list[str]:
 
 def test_the_legend_explains_every_source_that_the_engine_has_in_one_line() -> None:
     assert set(TAGS) == set(SOURCES)
-    assert all(f"{letter} {meaning}" in legend().plain for letter, _, meaning in TAGS.values())
+    assert all(f"{tag.letter} {tag.word}" in legend().plain for tag in TAGS.values())
     assert legend().cell_len < 80
 
 

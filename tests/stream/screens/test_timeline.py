@@ -211,14 +211,14 @@ def test_the_largest_shares_come_first_whatever_the_source() -> None:
             session_count=1,
             session_share=0.02,
             rules=(Rule("a", 1, 0.3), Rule("b", 2, 0.001)),
-            popularity=Popular(3, 0.5, 0.0015),
+            popularity=Popular(3, 0.0015),
             history=OwnItem(2, 0.03),
         )
     )
     assert told == (
         "because of a (rule 0.3), own earlier item 2 back (0.03), 1 session like this one (0.02) and 2 more"
     )
-    assert because(Explanation(item_id="x", popularity=Popular(3, 0.5, 0.0015))) == (
+    assert because(Explanation(item_id="x", popularity=Popular(3, 0.0015))) == (
         "because of popularity number 3 (0.0015)"
     )
 
