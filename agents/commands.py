@@ -11,6 +11,7 @@ import typer
 from msgspec import to_builtins
 from rich.console import Console
 
+from agents.evaluation import EXAMPLES, evaluate
 from agents.options import milliseconds_of, quiet
 from agents.ranker import ranker, train_ranker
 from state.errors import FreshslateError
@@ -334,6 +335,7 @@ def compare(
         print_comparison(out, found)
 
 
+app.command(epilog=EXAMPLES)(evaluate)
 app.command(
     "train-ranker",
     epilog="Examples: [bold]freshslate train-ranker --since 7d[/], "

@@ -36,8 +36,7 @@ class Shop:
             topic_prefix=prefix,
             app_id=prefix.rstrip("."),
             data_dir=folder / "data",
-            partitions=PARTITIONS,
-            **settings,
+            **{"partitions": PARTITIONS, **settings},
         )
         self.folder = folder
         self.workers: list[subprocess.Popen[bytes]] = []
@@ -144,7 +143,7 @@ async def send(
 ) -> int:
     """Send events to an input topic, `rate` per second or as fast as it goes; returns how many."""
     topic = topic or shop.settings.input_topics[0]
-    choose, numbers = DefaultPartitioner(), list(range(PARTITIONS))
+    choose, numbers = DefaultPartitioner(), list(range(shop.settings.partitions))
     count, started = 0, time.monotonic()
     async with AIOKafkaProducer(bootstrap_servers=shop.settings.broker, linger_ms=5) as producer:
         for event in events:

@@ -1,0 +1,82 @@
+"""Charts of an evaluation as PNG; matplotlib is an extra."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from state.evaluation.results import ALL, Results, Row
+from stream.evaluation import EvaluationError
+
+SIZE: Final = (9.0, 4.5)
+"""Inches."""
+DPI: Final = 120
+MAIN: Final = ("hr@20", "mrr@20")
+
+
+def check_charts(path: Path) -> None:
+    """Find out before a long run whether a chart can be written.
+
+    Raises:
+        EvaluationError: matplotlib is missing, or the folder.
+    """
+    try:
+        import matplotlib  # noqa: F401, PLC0415 - an extra
+    except ModuleNotFoundError:
+        message = "--plot needs matplotlib: pip install 'freshslate[evaluate]'"
+        raise EvaluationError(message) from None
+    if not path.parent.is_dir():
+        message = f"there is no folder {path.parent} to write the chart to"
+        raise EvaluationError(message)
+
+
+def _figure() -> tuple[Any, Any]:
+    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
+
+    figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained")
+    return figure, figure.subplots(1, len(MAIN))
+
+
+def _whiskers(rows: Sequence[Row], metric: str) -> list[list[float]]:
+    bounds = [row.ci95.get(metric, (row.values[metric],) * 2) for row in rows]
+    values = [row.values[metric] for row in rows]
+    return [
+        [max(0.0, value - low) for value, (low, _) in zip(values, bounds, strict=True)],
+        [max(0.0, high - value) for value, (_, high) in zip(values, bounds, strict=True)],
+    ]
+
+
+def plot_results(results: Results, title: str, path: Path) -> None:
+    """HR and MRR of each configuration as bars, with their intervals as whiskers."""
+    figure, both = _figure()
+    names = list(results.configurations)
+    rows = [result.rows[ALL] for result in results.configurations.values()]
+    for axes, metric in zip(both, MAIN, strict=True):
+        values = [row.values[metric] for row in rows]
+        bars = axes.barh(names, values, xerr=_whiskers(rows, metric), capsize=3)
+        axes.bar_label(bars, [f"{value:.4f}" for value in values], padding=8)
+        axes.invert_yaxis()
+        axes.margins(x=0.25)
+        axes.set_xlabel(metric)
+    figure.suptitle(title)
+    figure.savefig(path)
+
+
+def plot_freshness(curves: Mapping[str, Sequence[tuple[str, Row]]], path: Path) -> None:
+    """HR and MRR by how late the models are, a line each for known items and for all."""
+    figure, both = _figure()
+    for axes, metric in zip(both, MAIN, strict=True):
+        for label, points in curves.items():
+            rows = [row for _, row in points]
+            axes.errorbar(
+                [name for name, _ in points],
+                [row.values[metric] for row in rows],
+                yerr=_whiskers(rows, metric),
+                marker="o",
+                capsize=3,
+                label=label,
+            )
+        axes.set_ylabel(metric)
+        axes.tick_params(axis="x", rotation=60)
+        axes.grid(visible=True, alpha=0.3)
+    both[0].legend(fontsize="small")
+    figure.savefig(path)
