@@ -1,7 +1,8 @@
 """`freshslate evaluate`: wiring of the options to `stream.evaluation`."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,9 +15,12 @@ from state.retrieval.config import ModelConfig
 from stream.config import load_settings
 
 if TYPE_CHECKING:
+    from state.evaluation.contenders import Engine, Rerank
+    from state.evaluation.protocols import Questions
     from stream.evaluation import Make, MarkedEvents, Plan, Split
 
 ENGINE = "freshslate"
+RANKED = f"{ENGINE}, ranker"
 BASELINES = ("popularity", "repeat", "covisitation", "sr", "sknn", "vsknn", "stan", "vstan", "vmis")
 """Those of `state.evaluation.baselines.registry`, whose import takes a second."""
 EXAMPLES = (
@@ -55,6 +59,9 @@ def evaluate(
     values: Annotated[
         list[str] | None, typer.Option("--set", help="A parameter of the models, NAME=VALUE; several times.")
     ] = None,
+    ranker: Annotated[
+        bool, typer.Option("--ranker", help="Beside it: with a ranker, trained on what is before the test.")
+    ] = False,
     variants: Annotated[
         list[str] | None,
         typer.Option("--variant", help="One more configuration, NAME=VALUE,NAME=VALUE; several times."),
@@ -100,7 +107,8 @@ def evaluate(
     if freshness:
         written = _freshness(events, plan, engines[ENGINE], plot)
     else:
-        written = _comparison(events, plan, engines, _names(baselines), plot)
+        ranked = _engine(config, _names(sources), events, plan) if ranker else None
+        written = _comparison(events, plan, engines, _names(baselines), plot, ranked=ranked)
     if result is not None:
         result.write_text(json.dumps(written, indent=2) + "\n")
         out.print(f"written to {result}", highlight=False)
@@ -144,12 +152,9 @@ def _engines(
     config: ModelConfig, variants: Sequence[str], sources: Sequence[str], events: "MarkedEvents", plan: "Plan"
 ) -> dict[str, "Make"]:
     """The engine, and its variants by what they change."""
-    from state.evaluation.contenders import Engine  # noqa: PLC0415
-
-    catalogue = events.catalogue() if plan.target == "item" else {}
 
     def maker(each: ModelConfig) -> "Make":
-        return lambda: Engine(each, sources=sources or None, catalogue=catalogue)
+        return partial(_engine(each, sources, events, plan), None)
 
     try:
         maker(config)()
@@ -160,12 +165,24 @@ def _engines(
     }
 
 
+def _engine(
+    config: ModelConfig, sources: Sequence[str], events: "MarkedEvents", plan: "Plan"
+) -> "Callable[[Rerank | None], Engine]":
+    """What makes an engine of this configuration with a step after retrieval."""
+    from state.evaluation.contenders import Engine  # noqa: PLC0415
+
+    catalogue = events.catalogue() if plan.target == "item" else {}
+    return lambda step: Engine(config, sources=sources or None, catalogue=catalogue, rerank=step)
+
+
 def _comparison(
     events: "MarkedEvents",
     plan: "Plan",
     engines: Mapping[str, "Make"],
     baselines: Sequence[str],
     plot: Path | None,
+    *,
+    ranked: "Callable[[Rerank | None], Engine] | None",
 ) -> dict[str, Any]:
     from state.evaluation.results import as_json  # noqa: PLC0415
     from stream.charts import plot_results  # noqa: PLC0415
@@ -175,6 +192,9 @@ def _comparison(
     makers = contenders(engines, baselines, plan)
     with EvaluationScreen(out) as screen:
         questions = ask(events, plan)
+        if ranked is not None:
+            # First, so that differences are those of the ranker.
+            makers = {RANKED: _with_ranker(questions, ranked)} | makers
         results = compare_contenders(questions, makers, seed=plan.seed, on_progress=screen.show)
     stated = statement(events, questions, plan)
     print_statement(out, stated)
@@ -182,6 +202,18 @@ def _comparison(
     if plot is not None:
         plot_results(results, f"{plan.protocol}, {events.split}", plot)
     return {"protocol": stated, **as_json(results)}
+
+
+def _with_ranker(questions: "Questions", engine: "Callable[[Rerank | None], Engine]") -> "Make":
+    """The engine with a ranker that is trained here, on the last period before the test."""
+    from stream.ranker import decode_ranker, ranker_of  # noqa: PLC0415
+    from stream.retrain import train_before_test  # noqa: PLC0415
+    from stream.screens.ranker import print_card  # noqa: PLC0415
+
+    out.print("training the ranker on the last period before the test")
+    artefact = decode_ranker(train_before_test(questions, engine))
+    print_card(out, artefact)
+    return partial(engine, ranker_of(artefact))
 
 
 def _freshness(events: "MarkedEvents", plan: "Plan", make: "Make", plot: Path | None) -> dict[str, Any]:

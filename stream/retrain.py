@@ -11,7 +11,8 @@ from aiokafka.errors import KafkaError
 from state.errors import FreshslateError
 from state.evaluation.contenders import Engine
 from state.evaluation.log import LogBuilder
-from state.evaluation.ranking import closing_period, ranker_examples
+from state.evaluation.protocols import Questions
+from state.evaluation.ranking import Collector, closing_period, period_before, ranker_examples
 from state.ranking.examples import Examples
 from stream.config import Settings
 from stream.decision_log import read_decision_log
@@ -123,6 +124,32 @@ def train_on_file(
         events.path.name,
         first_time=int(times.min()),
         last_time=int(times.max()),
+    )
+
+
+def train_before_test(
+    questions: Questions,
+    engine: Callable[[Collector | None], Engine],
+    rules: TrainingRules | None = None,
+) -> bytes:
+    """Train on the end of the training period, for a test that asks these questions.
+
+    Args:
+        questions: Of a protocol; no interaction of its test sessions is looked at.
+        engine: Makes the engine that is tested, with a step after retrieval.
+        rules: How trees are grown.
+
+    Raises:
+        TrainingError: LightGBM is missing, or there is too little to learn from.
+    """
+    log = period_before(questions.log)
+    examples = ranker_examples(log, engine)
+    return artefact_of(
+        train(examples, rules),
+        examples,
+        "the last period before the test",
+        first_time=int(log.time[log.measured].min(initial=0)),
+        last_time=int(log.time[log.measured].max(initial=0)),
     )
 
 

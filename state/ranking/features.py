@@ -163,9 +163,10 @@ def _place(item: int, found: Ints, place_of: Ints) -> int:
 
 @kernel
 def _most_popular(popularity: Popularity) -> float:
+    """Score of the most popular recommendable item."""
     most = 0.0
     for i in range(popularity.counters[0]):
-        most = max(most, popularity.score[popularity.pool[i]])
+        most = max(most, popularity.score[popularity.pool[0, i]])
     return most
 
 

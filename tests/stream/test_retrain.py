@@ -2,15 +2,17 @@ import asyncio
 
 import pytest
 
+from state.evaluation.contenders import Engine
+from state.evaluation.protocols import frozen
 from stream import retrain
 from stream.codecs import encode_event
 from stream.config import Settings
 from stream.decision_log import Logged
 from stream.event_file import EventFile
 from stream.ranker import RankerRefused, decode_ranker
-from stream.retrain import artefact_of, retrain_for_ever, train_on_file, train_on_log
+from stream.retrain import artefact_of, retrain_for_ever, train_before_test, train_on_file, train_on_log
 from stream.training import TrainingError, TrainingRules, train
-from tests.state.evaluation.logs import DAY, shop
+from tests.state.evaluation.logs import DAY, log_of, shop
 from tests.state.evaluation.logs import T as T_OF_FILE
 from tests.stream.made_ranker import T, lightgbm_or_skip, made_examples
 
@@ -63,6 +65,14 @@ def test_a_file_of_sessions_is_learned_from_by_what_came_next(tmp_path):
     assert card.source == "week.jsonl"
     assert T_OF_FILE + 8 * DAY < card.first_time < card.last_time
     assert 200 <= card.lists <= card.rewarded < card.rows
+
+
+def test_a_ranker_for_a_test_learns_from_what_is_before_it():
+    lightgbm_or_skip()
+    log = log_of(shop(1, sessions=900), T_OF_FILE + 7 * DAY)
+    card = decode_ranker(train_before_test(frozen(log), lambda step: Engine(rerank=step), FEW)).card
+    assert card.source == "the last period before the test"
+    assert T_OF_FILE + 3 * DAY < card.first_time < card.last_time < T_OF_FILE + 7 * DAY
 
 
 def test_a_file_with_too_little_in_it_is_said(tmp_path):

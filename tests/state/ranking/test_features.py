@@ -48,7 +48,7 @@ def expected(models, query, candidates, place):
     name = models.item_ids[item]
     top = float(candidates.scores[0]) or 1.0
     held = int(models.sessions.sessions_of[item])
-    pool = models.popularity.pool[: models.popularity.counters[0]]
+    pool = models.popularity.pool[0, : models.popularity.counters[0]]
     share = float(models.popularity.score[item] / models.popularity.score[pool].max())
     session, history = query.session, query.history
     last = session[-1] if session else None
