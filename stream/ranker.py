@@ -94,8 +94,9 @@ _ARRAYS: Final = msgspec.msgpack.Decoder(tuple[bytes, bytes, bytes, bytes, bytes
 def encode_ranker(card: ModelCard, trees: Trees) -> bytes:
     """An artefact's bytes."""
     text = msgspec.json.encode(card)
+    parts: tuple[NDArray[Any], ...] = trees
     arrays = msgspec.msgpack.encode(
-        [array.astype(dtype).tobytes() for array, dtype in zip(trees, _DTYPES, strict=True)]
+        [part.astype(dtype).tobytes() for part, dtype in zip(parts, _DTYPES, strict=True)]
     )
     header = _Header(FORMAT, sha256(text + arrays).hexdigest(), Raw(text))
     return msgspec.json.encode(header) + b"\n" + arrays

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from state.ranking.features import FEATURE_SET, FEATURES, N_FEATURES, featurise
 from state.retrieval.arrays import Doubles, Floats, Ints
@@ -17,6 +18,8 @@ from state.slate import Reward, Slate
 
 if TYPE_CHECKING:
     from state.models import Models
+
+Bools = NDArray[np.bool_]
 
 MOST_LABEL: Final = 31
 """Labels are whole numbers up to this; rewards are rounded to them."""
@@ -75,7 +78,7 @@ def answered_examples(
         answers: Item ids that came next, for each query.
     """
     featured = featurise(models, queries, ranked)
-    is_there = np.arange(ranked.items.shape[1]) < ranked.counts[:, None]
+    is_there: Bools = np.arange(ranked.items.shape[1])[None, :] < ranked.counts[:, None]
     labels = np.zeros(is_there.shape, np.int32)
     for row, answer in enumerate(answers):
         labels[row] = np.isin(ranked.items[row], models.dense_ids(answer))
