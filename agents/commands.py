@@ -12,6 +12,7 @@ from msgspec import to_builtins
 from rich.console import Console
 
 from agents.evaluation import EXAMPLES, evaluate
+from agents.file_options import Catalogue, Columns, FormatName, Limit, event_file
 from agents.options import milliseconds_of, quiet
 from agents.ranker import ranker, train_ranker
 from state.errors import FreshslateError
@@ -20,13 +21,16 @@ from state.simulation.config import ShopConfig, demo_config
 from stream.broker import Broker, BrokerError
 from stream.child import ended
 from stream.config import Settings, load_settings, settings_table
-from stream.event_file import EventFile
+from stream.formats import FORMATS
 from stream.inspection import as_json, inspect_user
 from stream.interrupt import Interruptible
+from stream.model_file import read_model_file
 from stream.replay import replay as send_events
+from stream.replay import replay_items
+from stream.screens.formats import print_formats
 from stream.screens.inspection import print_inspection
-from stream.screens.replay import ReplayScreen, print_report
-from stream.screens.settings import print_settings
+from stream.screens.replay import ReplayScreen, print_items, print_report
+from stream.screens.settings import print_model, print_settings
 from stream.times import now_ms
 from stream.topics import check_topics, create_topics, topic_specs
 
@@ -180,33 +184,54 @@ def topics_check() -> None:
 
 @app.command(epilog="Example: [bold]FRESHSLATE_PARTITIONS=16 freshslate settings | grep PARTITIONS[/]")
 def settings() -> None:
-    """Print every setting with its value, default, unit and meaning; without a terminal a line each."""
-    print_settings(out, settings_table(load_settings()))
+    """Print every setting with its value, default, unit and meaning; without a terminal a line each.
+
+    And the parameters of FRESHSLATE_MODEL_FILE, where there is one.
+    """
+    loaded = load_settings()
+    print_settings(out, settings_table(loaded))
+    if loaded.model_file is not None:
+        print_model(out, read_model_file(loaded.model_file))
+
+
+@app.command(epilog="Example: [bold]freshslate formats[/]")
+def formats() -> None:
+    """List the file formats that can be replayed and evaluated, with an example each."""
+    print_formats(out, FORMATS)
 
 
 @app.command(
     epilog="Examples: [bold]freshslate replay clicks.csv.gz --format taobao --limit 100000[/], "
-    "[bold]freshslate replay events.jsonl --format jsonl --speed 10[/]"
+    "[bold]freshslate replay events.jsonl --format jsonl --speed 10[/], "
+    "[bold]freshslate replay log.csv --format csv --column session=sid,item=sku,time=at[/]"
 )
 def replay(
-    file: Annotated[Path, typer.Argument(help="Plain or gzip; - is standard input.")],
-    form: Annotated[str, typer.Option("--format", help="taobao, otto, diginetica, online-retail or jsonl.")],
+    file: Annotated[Path, typer.Argument(help="Plain, gzip or in a zip archive; - is standard input.")],
+    form: FormatName,
     speed: Annotated[
         str, typer.Option(help="Times faster than the events' own times; max: as fast as it goes.")
     ] = "max",
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many events.")] = None,
+    limit: Limit = None,
     times: Annotated[
         Literal["shift", "keep"], typer.Option(help="shift: the last event happens now. keep: as they are.")
     ] = "shift",
+    column: Columns = None,
+    catalogue: Catalogue = None,
+    no_items: Annotated[bool, typer.Option("--no-items", help="Send no catalogue.")] = False,
 ) -> None:
     """Send a file of events to the input topics, in the order and at the times they happened.
 
+    The catalogue goes first, to the topic items: from --catalogue, else what the events' file says of it.
     Lines that are no event are left out and listed by reason at the end.
     """
     quiet()
     pace = speed_of(speed)
-    source = EventFile(file, form, limit=limit)
+    source = event_file(file, form, limit=limit, columns=column, catalogue=catalogue)
     loaded = load_settings()
+    if source.note:
+        out.print(f"{form}: {source.note}", highlight=False)
+    if not no_items:
+        print_items(out, asyncio.run(replay_items(loaded, source.items())), source.item_rejects)
     with ReplayScreen(out, source, file.name) as screen:
         report = asyncio.run(send_events(loaded, screen, speed=pace, times=times, on_progress=screen.show))
     print_report(out, report, source.rejects.examples)

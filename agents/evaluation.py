@@ -15,9 +15,11 @@ from state.retrieval.config import ModelConfig
 from stream.config import load_settings
 
 if TYPE_CHECKING:
-    from state.evaluation.contenders import Engine, Rerank
+    from state.evaluation.contenders import Engine
     from state.evaluation.protocols import Questions
     from stream.evaluation import Make, MarkedEvents, Plan, Split
+    from stream.tuning import Tuned
+    from stream.validation import MakeWith
 
 ENGINE = "freshslate"
 RANKED = f"{ENGINE}, ranker"
@@ -69,7 +71,11 @@ def evaluate(
     freshness: Annotated[
         bool, typer.Option("--freshness", help="What being late costs, from every event to weeks.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of the intervals' draws.")] = 1,
+    tune: Annotated[
+        float | None, typer.Option(min=1, help="First search for better parameters, so many seconds.")
+    ] = None,
+    tuned: Annotated[Path, typer.Option(help="File to write them to, for workers.")] = Path("tuned.toml"),
+    seed: Annotated[int, typer.Option(min=0, help="Of the intervals' draws, and of --tune.")] = 1,
     result: Annotated[Path | None, typer.Option("--json", help="File to write the result to.")] = None,
     plot: Annotated[Path | None, typer.Option(help="PNG to draw the result to.")] = None,
     limit: Limit = None,
@@ -103,11 +109,20 @@ def evaluate(
     )
     events = MarkedEvents(source, begin, test)
     config = configured(model_config(loaded), values or ())
-    engines = _engines(config, variants or (), _names(sources), events, plan)
+    make = _make(_names(sources), events, plan)
+    engines = _engines(config, variants or (), make)
+    if tune is not None:
+        found = _tuned(events, plan, make, config, tune)
+        config = found.best.config
+        _write_tuned(found, tuned, f"{path.name}, {protocol}, before {begin}")
+        engines = {
+            ENGINE: partial(make, config),
+            f"{ENGINE}, not tuned": engines.pop(ENGINE),
+        } | engines
     if freshness:
         written = _freshness(events, plan, engines[ENGINE], plot)
     else:
-        ranked = _engine(config, _names(sources), events, plan) if ranker else None
+        ranked = partial(make, config) if ranker else None
         written = _comparison(events, plan, engines, _names(baselines), plot, ranked=ranked)
     if result is not None:
         result.write_text(json.dumps(written, indent=2) + "\n")
@@ -148,31 +163,50 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _engines(
-    config: ModelConfig, variants: Sequence[str], sources: Sequence[str], events: "MarkedEvents", plan: "Plan"
-) -> dict[str, "Make"]:
-    """The engine, and its variants by what they change."""
-
-    def maker(each: ModelConfig) -> "Make":
-        return partial(_engine(each, sources, events, plan), None)
-
-    try:
-        maker(config)()
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    return {ENGINE: maker(config)} | {
-        f"{ENGINE}, {variant}": maker(configured(config, [variant])) for variant in variants
-    }
-
-
-def _engine(
-    config: ModelConfig, sources: Sequence[str], events: "MarkedEvents", plan: "Plan"
-) -> "Callable[[Rerank | None], Engine]":
-    """What makes an engine of this configuration with a step after retrieval."""
+def _make(sources: Sequence[str], events: "MarkedEvents", plan: "Plan") -> "MakeWith":
+    """How the engine is made with given parameters."""
     from state.evaluation.contenders import Engine  # noqa: PLC0415
 
     catalogue = events.catalogue() if plan.target == "item" else {}
-    return lambda step: Engine(config, sources=sources or None, catalogue=catalogue, rerank=step)
+    return partial(Engine, sources=sources or None, catalogue=catalogue)
+
+
+def _engines(config: ModelConfig, variants: Sequence[str], make: "MakeWith") -> dict[str, "Make"]:
+    """The engine, and its variants by what they change."""
+    try:
+        make(config)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return {ENGINE: partial(make, config)} | {
+        f"{ENGINE}, {variant}": partial(make, configured(config, [variant])) for variant in variants
+    }
+
+
+def _tuned(
+    events: "MarkedEvents", plan: "Plan", make: "MakeWith", start: ModelConfig, seconds: float
+) -> "Tuned":
+    """Search, and print what was found."""
+    from stream.screens.tuning import TuningScreen, print_tuned  # noqa: PLC0415
+    from stream.validation import Search, tune_on  # noqa: PLC0415
+
+    with TuningScreen(out, seconds) as screen:
+        found = tune_on(events, plan, make, start, Search(seconds, plan.seed, screen.show))
+    print_tuned(out, found)
+    return found
+
+
+def _write_tuned(found: "Tuned", path: Path, data: str) -> None:
+    from stream.model_file import write_model_file  # noqa: PLC0415
+
+    origin = {
+        "data": data,
+        "trials": found.trials,
+        "seconds": round(found.seconds),
+        "start": dict(found.start.metrics),
+        "best": dict(found.best.metrics),
+    }
+    write_model_file(path, found.values, origin)
+    out.print(f"parameters written to {path}: FRESHSLATE_MODEL_FILE={path}", highlight=False)
 
 
 def _comparison(
@@ -182,7 +216,7 @@ def _comparison(
     baselines: Sequence[str],
     plot: Path | None,
     *,
-    ranked: "Callable[[Rerank | None], Engine] | None",
+    ranked: "Callable[..., Engine] | None",
 ) -> dict[str, Any]:
     from state.evaluation.results import as_json  # noqa: PLC0415
     from stream.charts import plot_results  # noqa: PLC0415
@@ -204,16 +238,16 @@ def _comparison(
     return {"protocol": stated, **as_json(results)}
 
 
-def _with_ranker(questions: "Questions", engine: "Callable[[Rerank | None], Engine]") -> "Make":
+def _with_ranker(questions: "Questions", engine: "Callable[..., Engine]") -> "Make":
     """The engine with a ranker that is trained here, on the last period before the test."""
     from stream.ranker import decode_ranker, ranker_of  # noqa: PLC0415
     from stream.retrain import train_before_test  # noqa: PLC0415
     from stream.screens.ranker import print_card  # noqa: PLC0415
 
     out.print("training the ranker on the last period before the test")
-    artefact = decode_ranker(train_before_test(questions, engine))
+    artefact = decode_ranker(train_before_test(questions, lambda step: engine(rerank=step)))
     print_card(out, artefact)
-    return partial(engine, ranker_of(artefact))
+    return partial(engine, rerank=ranker_of(artefact))
 
 
 def _freshness(events: "MarkedEvents", plan: "Plan", make: "Make", plot: Path | None) -> dict[str, Any]:

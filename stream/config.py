@@ -21,6 +21,7 @@ from state.retrieval.config import parse_weights
 from stream.environment import PREFIX, ConfigError, env_name, problems, service_links, unknown_names
 from stream.faults import parse_fault_point
 from stream.misfits import misfits
+from stream.model_file import check_model_file
 
 __all__ = ["ConfigError", "SettingRow", "Settings", "load_settings", "settings_table"]
 
@@ -234,6 +235,12 @@ class Settings(BaseSettings):
         "source=weight",
         "Weights of candidate sources in place of the defaults (docs/decisions/sources.md), comma separated, "
         "such as category=0.3,hour=0. 0 turns a source off.",
+    )
+    model_file: Annotated[Path | None, AfterValidator(check_model_file)] = setting(
+        None,
+        "path",
+        "TOML file with parameters of the shared models, as `freshslate evaluate --tune` writes it. The "
+        "three settings above it go first where they are set. All workers need the same parameters.",
     )
 
     log_features: bool = setting(

@@ -1,22 +1,22 @@
 """A file of events: opened, unpacked and loaded, as often as it is iterated."""
 
-import gzip
-import io
-import sys
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Final, NamedTuple, Protocol
 
+from state.catalogue import CatalogueItem
 from state.event import Event
-from stream.formats import LOADERS, FormatError, Rejects
+from stream.formats import FORMATS, Format, FormatError, Rejects
+from stream.formats.base import ORDER_NOTE
+from stream.formats.form import Input
+from stream.formats.packed import PIPE, located, opened
 
-GZIP: Final = b"\x1f\x8b"
-PIPE: Final = Path("-")
-"""Stands for standard input."""
-BUFFER_BYTES: Final = 1 << 20
+NAMED_COLUMNS: Final = ("csv", "parquet")
+"""Formats that have no column names of their own."""
+NO_COLUMNS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Span(NamedTuple):
@@ -55,43 +55,83 @@ class EventList:
 
 
 class EventFile:
-    """A file, plain or gzip, in one of `LOADERS`' formats; `-` is standard input.
+    """A file in one of `FORMATS`, plain, gzip or in a zip archive; `-` is standard input.
 
     Args:
-        path: The file.
-        format_name: A key of `LOADERS`.
+        path: The file, or the folder where the format takes one.
+        format_name: A key of `FORMATS`.
         limit: Only the first so many events.
+        columns: Names of columns by role, for the formats `csv` and `parquet`.
+        catalogue: Files of the catalogue alone, read one after the other as if they were one.
 
     Raises:
-        FormatError: There is no such format or no such file.
+        FormatError: There is no such format or no such file, or columns do not belong to the format.
     """
 
-    def __init__(self, path: Path, format_name: str, *, limit: int | None = None) -> None:
-        if format_name not in LOADERS:
-            message = f"there is no format {format_name!r}; known are {', '.join(LOADERS)}"
+    def __init__(
+        self,
+        path: Path,
+        format_name: str,
+        *,
+        limit: int | None = None,
+        columns: Mapping[str, str] = NO_COLUMNS,
+        catalogue: Sequence[Path] = (),
+    ) -> None:
+        if format_name not in FORMATS:
+            message = f"there is no format {format_name!r}; known are {', '.join(FORMATS)}"
             raise FormatError(message)
-        if path != PIPE and not path.is_file():
-            message = f"there is no file {path}"
+        if bool(columns) != (format_name in NAMED_COLUMNS):
+            message = (
+                f"the format {format_name} needs --column, such as {FORMATS[format_name].example}"
+                if format_name in NAMED_COLUMNS
+                else f"the format {format_name} knows its columns; --column is for {', '.join(NAMED_COLUMNS)}"
+            )
             raise FormatError(message)
+        self._format = FORMATS[format_name]
+        _check(path, self._format)
+        for file in catalogue:
+            located(file)
         self.path = path
         self.rejects = Rejects()
         """Of the latest iteration."""
-        self._load = LOADERS[format_name]
+        self.item_rejects = Rejects()
+        """Of the latest reading of catalogue files; their lines are counted on from file to file."""
+        self._input = Input(path, columns)
         self._limit = limit
+        self._catalogue = tuple(catalogue)
 
     def __iter__(self) -> Iterator[Event]:
         """The events, streamed.
 
         Raises:
-            FormatError: The file as a whole is not of this format, or its gzip is damaged.
+            FormatError: The file as a whole is not of this format, or damaged.
         """
         self.rejects.clear()
-        try:
-            with _opened(self.path) as lines:
-                yield from islice(self._load(lines, self.rejects), self._limit)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            message = f"{self.path} is damaged: {error}"
-            raise FormatError(message) from None
+        yield from islice(self._format.events(self._input, self.rejects), self._limit)
+
+    @property
+    def note(self) -> str:
+        """What the file cannot know, such as times, and what follows from that; empty where it knows all."""
+        if self._input.columns and "time" not in self._input.columns:
+            return ORDER_NOTE
+        return self._format.note
+
+    def items(self) -> Iterator[CatalogueItem]:
+        """The catalogue, each item once: of the given files, else what the events' own file says of it.
+
+        Nothing for a format without a catalogue, and for standard input, which can be read only once.
+
+        Raises:
+            FormatError: As for the events.
+        """
+        self.item_rejects.clear()
+        if self._catalogue:
+            with ExitStack() as files:
+                lines = chain.from_iterable(files.enter_context(opened(path)) for path in self._catalogue)
+                yield from self._format.catalogue(lines, self.item_rejects)
+        elif self._format.items is not None and self.path != PIPE:
+            # Lines that are no event are told when the events are read.
+            yield from self._format.items(self._input, Rejects())
 
     def span(self) -> Span | None:
         """Read the whole file for its event times; None for standard input, which can be read only once.
@@ -99,6 +139,22 @@ class EventFile:
         Also None for a file without an event.
         """
         return None if self.path == PIPE else _span(iter(self))
+
+
+def _check(path: Path, form: Format) -> None:
+    """Check that there is such a file or folder.
+
+    Raises:
+        FormatError: There is none.
+    """
+    if form.takes == "file":
+        if path.is_dir():
+            message = f"{path} is a folder; this format is a file"
+            raise FormatError(message)
+        located(path)
+    elif not path.is_dir():
+        message = f"there is no folder {path}"
+        raise FormatError(message)
 
 
 def _span(events: Iterator[Event]) -> Span | None:
@@ -112,10 +168,3 @@ def _span(events: Iterator[Event]) -> Span | None:
         low = min(low, event.time)
         high = max(high, event.time)
     return Span(low, high, count)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    with nullcontext(sys.stdin.buffer) if path == PIPE else path.open("rb") as raw:
-        packed = isinstance(raw, io.BufferedReader) and raw.peek(2).startswith(GZIP)
-        yield io.BufferedReader(gzip.GzipFile(fileobj=raw), BUFFER_BYTES) if packed else raw

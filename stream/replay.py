@@ -1,4 +1,4 @@
-"""Sends a file's events to the input topics, as their producers would have.
+"""Sends a file's events to the input topics, as their producers would have, and its catalogue to `items`.
 
 The record's Kafka timestamp is the event's time, since that is what the engine takes as its clock: a
 replay at any speed then decides as the day itself did. Order is kept per user and topic.
@@ -6,14 +6,17 @@ replay at any speed then decides as the day itself did. Order is kept per user a
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from aiokafka.errors import KafkaError
 from msgspec import structs
 
+from state.catalogue import CatalogueItem
 from state.errors import FreshslateError
 from state.event import Event
+from stream.codecs import encode_item
 from stream.config import Settings
 from stream.event_file import EventSource, Span
 from stream.sender import Progress, Router, Sender, event_producer
@@ -22,6 +25,8 @@ from stream.topics import TopicState, describe
 
 Times: TypeAlias = Literal["shift", "keep"]
 
+ITEMS_AT_ONCE: Final = 4000
+"""Catalogue items sent before the broker's answers are awaited."""
 TICK_SECONDS: Final = 0.005
 """Paced events are sent up to so much early, together."""
 
@@ -71,7 +76,7 @@ async def replay(
     if speed is not None and not speed > 0:
         message = f"speed must be above 0, not {speed:g}"
         raise ReplayError(message)
-    topics = await _topics(settings)
+    topics = await _topics(settings.broker, settings.input_topics)
     offset = _checked_offset(source.span(), topics, speed, times)
     producer = event_producer(settings, "replay")
     sender = Sender(producer, Router(settings, topics), on_progress)
@@ -95,9 +100,41 @@ async def replay(
     )
 
 
-async def _topics(settings: Settings) -> Mapping[str, TopicState]:
-    topics = await describe(settings.broker, settings.input_topics)
-    missing = [name for name in settings.input_topics if name not in topics]
+async def replay_items(settings: Settings, items: Iterable[CatalogueItem]) -> int:
+    """Send a catalogue to the topic `items`; returns how many items, all acknowledged by the broker.
+
+    Raises:
+        ReplayError: The topic is missing, or the broker refuses an item.
+        BrokerUnreachableError: No broker answers.
+    """
+    source = iter(items)
+    part = list(islice(source, ITEMS_AT_ONCE))
+    if not part:
+        return 0
+    await _topics(settings.broker, (settings.items_topic,))
+    producer = event_producer(settings, "replay-items")
+    count = 0
+    try:
+        await producer.start()
+        while part:
+            answers = [
+                await producer.send(settings.items_topic, encode_item(item), key=item.item_id.encode())
+                for item in part
+            ]
+            await asyncio.gather(*answers)
+            count += len(part)
+            part = list(islice(source, ITEMS_AT_ONCE))
+    except KafkaError as error:
+        message = f"the broker stopped the catalogue: {error!r}"
+        raise ReplayError(message) from error
+    finally:
+        await producer.stop()
+    return count
+
+
+async def _topics(broker: str, names: Sequence[str]) -> Mapping[str, TopicState]:
+    topics = await describe(broker, names)
+    missing = [name for name in names if name not in topics]
     if missing:
         message = f"{', '.join(missing)}: no such topic; run `freshslate topics create`"
         raise ReplayError(message)

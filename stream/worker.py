@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from aiokafka.errors import KafkaError
 from filelock import FileLock, Timeout
+from msgspec import convert
 
 from state.errors import StopWorker
 from state.event import TOPIC_TYPES, Event, EventRules, Inbound, Origin
@@ -38,6 +39,7 @@ from stream.faults import parse_fault_point
 from stream.loop import Loop
 from stream.metrics import CYCLE_SECONDS, EVENTS, LOOP_DELAY, STAGE_SECONDS, Metrics
 from stream.misfits import advice
+from stream.model_file import read_model_file
 from stream.partitions import Partitions
 from stream.published import Published
 from stream.pulse import pulse
@@ -315,13 +317,20 @@ def step_rules(settings: Settings) -> StepRules:
 
 
 def model_config(settings: Settings) -> ModelConfig:
-    """What the shared models remember."""
-    return ModelConfig(
-        max_sessions=1 << (settings.max_sessions - 1).bit_length(),
-        popularity_decay_days=settings.popularity_half_life_seconds / math.log(2) / DAY,
-        rule_decay_days=settings.rules_tau_seconds / DAY,
-        **parse_weights(settings.source_weights),
-    )
+    """What the shared models remember: settings that were set, then the model file, then defaults."""
+    own = {
+        "max_sessions": ("max_sessions", 1 << (settings.max_sessions - 1).bit_length()),
+        "popularity_half_life_seconds": (
+            "popularity_decay_days",
+            settings.popularity_half_life_seconds / math.log(2) / DAY,
+        ),
+        "rules_tau_seconds": ("rule_decay_days", settings.rules_tau_seconds / DAY),
+    }
+    values = {} if settings.model_file is None else read_model_file(settings.model_file)
+    for setting, (name, value) in own.items():
+        if setting in settings.model_fields_set or name not in values:
+            values[name] = value
+    return convert(values | parse_weights(settings.source_weights), ModelConfig)
 
 
 def warm(settings: Settings) -> None:

@@ -1,12 +1,13 @@
-"""Freshslate's own events, one JSON object per line, as `docs/events.md` describes them."""
+"""Freshslate's own events and items, one JSON object per line, as `docs/events.md` describes them."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from state.errors import InvalidEvent
+from state.catalogue import CatalogueItem
+from state.errors import InvalidEvent, InvalidItem
 from state.event import Event, EventRules, Origin
 from state.parse import EARLIEST
-from stream.codecs import decode_event
+from stream.codecs import decode_event, decode_item
 from stream.formats.base import Rejects
 
 NO_LIMIT: Final = 1 << 60
@@ -19,10 +20,7 @@ def load(lines: Iterable[bytes], rejects: Rejects) -> Iterator[Event]:
 
     A line without an `event_id` gets one from its number; one without a `time` is a reject.
     """
-    for number, line in enumerate(lines, 1):
-        value = line.strip().removeprefix(b"\xef\xbb\xbf")
-        if not value:
-            continue
+    for number, value in _values(lines):
         try:
             event = decode_event(value, Origin("jsonl", 0, number, EARLIEST), RULES)
         except InvalidEvent as bad:
@@ -32,3 +30,19 @@ def load(lines: Iterable[bytes], rejects: Rejects) -> Iterator[Event]:
             rejects.add(number, "wrong_time", "no time")
             continue
         yield event
+
+
+def items(lines: Iterable[bytes], rejects: Rejects) -> Iterator[CatalogueItem]:
+    """One catalogue item per line, as records of the topic `items` carry it in their value."""
+    for number, value in _values(lines):
+        try:
+            yield decode_item(None, value)
+        except InvalidItem as bad:
+            rejects.add(number, bad.reason, bad.detail)
+
+
+def _values(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    for number, line in enumerate(lines, 1):
+        value = line.strip().removeprefix(b"\xef\xbb\xbf")
+        if value:
+            yield number, value

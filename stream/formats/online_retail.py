@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Final, NamedTuple
 
+from state.catalogue import CatalogueItem
 from state.event import Event, EventItem
 from stream.formats.base import BadLine, FormatError, Rejects, baskets, part_id
 from stream.times import parse_iso
@@ -33,6 +34,7 @@ class Line(NamedTuple):
     time: int
     item: EventItem
     country: str
+    description: str
 
 
 def load(lines: Iterable[bytes], rejects: Rejects) -> Iterator[Event]:
@@ -57,6 +59,20 @@ def load(lines: Iterable[bytes], rejects: Rejects) -> Iterator[Event]:
                 order_id=invoice,
                 context={"country": first.country} if first.country else {},
             )
+
+
+def items(lines: Iterable[bytes], rejects: Rejects) -> Iterator[CatalogueItem]:
+    """Each product with its latest description and price.
+
+    Raises:
+        FormatError: A column is missing.
+    """
+    latest: dict[str, tuple[str, float | None]] = {}
+    for row in _rows(lines, rejects):
+        title, price = latest.get(row.item.item_id, ("", None))
+        latest[row.item.item_id] = row.description or title, row.item.price or price
+    for item, (title, price) in latest.items():
+        yield CatalogueItem(item_id=item, title=title or None, price=price)
 
 
 def _rows(lines: Iterable[bytes], rejects: Rejects) -> Iterator[Line]:
@@ -115,6 +131,7 @@ def _line(names: list[str], values: list[str], number: int) -> Line:
         _time(fields["InvoiceDate"]),
         EventItem(code, abs(quantity), price),
         fields.get("Country", ""),
+        fields.get("Description", "").strip(),
     )
 
 

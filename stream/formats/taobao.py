@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from state.catalogue import CatalogueItem
 from state.event import Event, EventItem
 from stream.formats.base import BadLine, Rejects, milliseconds, required, text_of
 from stream.times import parse_iso
@@ -65,6 +66,13 @@ def load(lines: Iterable[bytes], rejects: Rejects) -> Iterator[Event]:
             items=(EventItem(row.item_id),),
             context={"category_id": row.category_id} if row.category_id else {},
         )
+
+
+def items(lines: Iterable[bytes], rejects: Rejects) -> Iterator[CatalogueItem]:
+    """Each item with its latest category."""
+    categories = {event.items[0].item_id: event.context.get("category_id") for event in load(lines, rejects)}
+    for item, category in categories.items():
+        yield CatalogueItem(item_id=item, category=category)
 
 
 def _columns(text: str, number: int) -> Row | None:

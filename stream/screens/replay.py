@@ -1,7 +1,7 @@
 """A replay's progress: a bar on a terminal, else a line every few seconds; at its end the counts."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
@@ -97,11 +97,23 @@ def print_report(console: Console, report: ReplayReport, examples: Sequence[Reje
         console.print(f"their times: {moment(report.first)} to {moment(report.last)} UTC", highlight=False)
     if not report.rejects:
         console.print("no line was rejected")
-        return
+    else:
+        _print_rejects(console, report.rejects, examples)
+
+
+def print_items(console: Console, count: int, rejects: Rejects) -> None:
+    """Print how many catalogue items were sent, and which lines were none; nothing without a catalogue."""
+    if count:
+        console.print(f"sent {count:,} catalogue items", highlight=False)
+    if rejects.counts:
+        _print_rejects(console, rejects.counts, rejects.examples)
+
+
+def _print_rejects(console: Console, counts: Mapping[str, int], examples: Sequence[Reject]) -> None:
     first = {reject.reason: reject for reject in reversed(examples)}
     table = Table("rejected because", "lines", "for example", box=None, header_style="bold")
     table.columns[1].justify = "right"
-    for reason, count in sorted(report.rejects.items(), key=lambda row: -row[1]):
+    for reason, count in sorted(counts.items(), key=lambda row: -row[1]):
         example = first.get(reason)
         told = f"line {example.line}: {example.detail}" if example else ""
         table.add_row(reason, f"{count:,}", Text(told))

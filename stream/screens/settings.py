@@ -1,12 +1,13 @@
 """The settings: a table where there is room, two lines each in a narrow terminal, else a row to grep."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from state.retrieval.config import ModelConfig
 from stream.config import SettingRow
 
 TABLE_COLUMNS: Final = 130
@@ -28,6 +29,16 @@ def print_settings(console: Console, rows: Sequence[SettingRow]) -> None:
             value = Text(row.value, _style(row), overflow="fold")
             table.add_row(row.env, value, Text(row.default), row.unit, Text(row.description))
         console.print(table)
+
+
+def print_model(console: Console, values: Mapping[str, Any]) -> None:
+    """Print the parameters of a model file beside their defaults, one a line."""
+    console.print("parameters of the model file:", highlight=False)
+    defaults = ModelConfig()
+    for name, value in values.items():
+        console.print(
+            f"  {name} = {value}  # default {getattr(defaults, name)}", highlight=False, markup=False
+        )
 
 
 def plain(row: SettingRow) -> str:

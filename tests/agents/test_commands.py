@@ -23,6 +23,7 @@ NAMES = [
     ["topics", "create"],
     ["topics", "check"],
     ["settings"],
+    ["formats"],
     ["replay"],
     ["inspect"],
     ["simulate"],
@@ -113,7 +114,8 @@ def test_a_simulated_day_is_a_file_that_replay_reads(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["replay", "no-such-file", "--format", "otto"], "there is no file no-such-file"),
-        (["replay", str(SAMPLE), "--format", "parquet"], "no format 'parquet'; known are taobao, otto"),
+        (["replay", str(SAMPLE), "--format", "excel"], "no format 'excel'; known are jsonl, csv"),
+        (["replay", str(SAMPLE), "--format", "csv"], "the format csv needs --column"),
         (["replay", str(SAMPLE), "--format", "otto"], f"no Kafka broker answers at {NOBODY}"),
         (["inspect", "u1"], f"no Kafka broker answers at {NOBODY}"),
         (["simulate", "--hasty"], f"no Kafka broker answers at {NOBODY}"),

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from state.catalogue import CatalogueItem
 from state.event import Event, EventItem, EventRules, Origin
-from stream.codecs import decode_event
+from stream.codecs import decode_event, decode_item
 from stream.config import Settings, load_settings
 from stream.event_file import EventFile, EventList, Span
-from stream.replay import ReplayError, replay
+from stream.replay import ReplayError, replay, replay_items
 from stream.sender import Progress
 from stream.topics import create_topics, topic_specs
 
@@ -26,13 +27,17 @@ async def made(broker: str, prefix: str, **overrides: object) -> Settings:
     return settings
 
 
-async def records_of(settings: Settings) -> list[Any]:
-    """Every record of the inputs, by topic, partition and offset."""
+async def records_of(settings: Settings, *topics: str) -> list[Any]:
+    """Every record of the topics, by default the inputs, by topic, partition and offset."""
     consumer = AIOKafkaConsumer(bootstrap_servers=settings.broker)
     await consumer.start()
     try:
+        names = topics or settings.input_topics
+        await consumer.topics()
         places = [
-            TopicPartition(name, n) for name in settings.input_topics for n in range(settings.partitions)
+            TopicPartition(name, n)
+            for name in names
+            for n in sorted(consumer.partitions_for_topic(name) or ())
         ]
         consumer.assign(places)
         await consumer.seek_to_beginning()
@@ -180,3 +185,21 @@ async def test_an_event_too_large_for_the_topic_stops_the_replay_with_one_error(
     ]
     with pytest.raises(ReplayError, match="the broker stopped the replay: MessageSizeTooLargeError"):
         await replay(settings, EventList(events))
+
+
+async def test_a_catalogue_arrives_with_its_ids_as_keys(
+    broker: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream.replay.ITEMS_AT_ONCE", 3)
+    settings = await made(broker, prefix)
+    items = [CatalogueItem(item_id=f"i{n}", category="hats", price=n + 0.5) for n in range(7)]
+    assert await replay_items(settings, iter(items)) == 7
+    records = await records_of(settings, settings.items_topic)
+    assert sorted((decode_item(r.key, r.value) for r in records), key=lambda item: item.item_id) == items
+
+
+async def test_a_catalogue_without_its_topic_says_what_to_do(broker: str, prefix: str) -> None:
+    settings = load_settings(broker=broker, topic_prefix=prefix)
+    assert await replay_items(settings, []) == 0
+    with pytest.raises(ReplayError, match="items: no such topic; run `freshslate topics create`"):
+        await replay_items(settings, [CatalogueItem(item_id="i")])

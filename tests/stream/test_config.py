@@ -95,6 +95,14 @@ def test_a_wrong_value_is_one_line_that_names_the_variable(
     assert "pydantic" not in str(caught.value)
 
 
+def test_a_wrong_model_file_is_told_with_its_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "model.toml"
+    path.write_text("[model]\nneighbours = 0\n")
+    monkeypatch.setenv("FRESHSLATE_MODEL_FILE", str(path))
+    (problem,) = problems_of()
+    assert problem == (f"FRESHSLATE_MODEL_FILE: {str(path)!r} line 2: neighbours must be at least 1, got 0")
+
+
 def test_every_wrong_value_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FRESHSLATE_PARTITIONS", "x")
     monkeypatch.setenv("FRESHSLATE_EPSILON", "2")

@@ -228,6 +228,14 @@ def test_sessions_are_kept_up_to_the_next_power_of_two(wanted, kept):
     assert model_config(Settings(max_sessions=wanted)).max_sessions == kept
 
 
+def test_a_model_file_goes_before_defaults_and_after_settings_that_were_set(tmp_path):
+    path = tmp_path / "model.toml"
+    path.write_text("[model]\nneighbours = 50\nrule_decay_days = 9\npopularity_decay_days = 3.5\n")
+    config = model_config(Settings(model_file=path, rules_tau_seconds=86_400))
+    assert (config.neighbours, config.rule_decay_days, config.popularity_decay_days) == (50, 1.0, 3.5)
+    assert config.max_sessions == 262_144
+
+
 def test_the_policy_gets_the_parameter_that_is_its_own():
     soft = policy(Settings(policy="softmax", temperature=0.3))
     greedy = policy(Settings(policy="epsilon_greedy", epsilon=0.2))

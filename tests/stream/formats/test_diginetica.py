@@ -2,10 +2,11 @@ from pathlib import Path
 
 import pytest
 
+from state.catalogue import CatalogueItem
 from state.event import Event, EventItem
 from stream.event_file import EventFile
 from stream.formats.base import FormatError, Rejects
-from stream.formats.diginetica import load
+from stream.formats.diginetica import items, load
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data" / "diginetica"
 VIEWS = b"session_id;user_id;item_id;timeframe;eventdate\n"
@@ -13,9 +14,9 @@ PURCHASES = b"sessionId;userId;timeframe;eventdate;ordernumber;itemId\n"
 MAY_9 = 1_462_752_000_000
 
 
-def loaded(*lines: bytes, **options: int) -> tuple[list[Event], Rejects]:
+def loaded(*lines: bytes) -> tuple[list[Event], Rejects]:
     rejects = Rejects()
-    return list(load(lines, rejects, **options)), rejects
+    return list(load(lines, rejects)), rejects
 
 
 def test_a_view_of_an_unknown_user_belongs_to_its_session() -> None:
@@ -83,10 +84,20 @@ def test_a_file_of_another_kind_is_refused_whole(lines: tuple[bytes, ...]) -> No
         loaded(*lines)
 
 
-def test_what_does_not_fit_into_memory_is_refused() -> None:
-    rows = [b"1;NA;5;%d;2016-05-09" % n for n in range(4)]
-    with pytest.raises(FormatError, match="more than 3 rows cannot be sorted in memory"):
-        loaded(VIEWS, *rows, max_rows=3)
+def test_the_catalogue_has_categories_or_prices_and_hashed_names() -> None:
+    rejects = Rejects()
+    lines = [b"itemId;pricelog2;product.name.tokens\n", b"1;10;4875,776\n", b"2;;5\n", b"3;0;\n"]
+    assert list(items([b"itemId;categoryId\n", b"139578;1096\n"], rejects)) == [
+        CatalogueItem(item_id="139578", category="1096")
+    ]
+    assert not rejects.counts
+    assert list(items(lines, rejects)) == [
+        CatalogueItem(item_id="1", title="w4875 w776", price=1024.0),
+        CatalogueItem(item_id="3", price=1.0),
+    ]
+    assert [(reject.line, reject.reason) for reject in rejects.examples] == [(3, "wrong_value")]
+    with pytest.raises(FormatError, match="the first line must be itemId;categoryId or itemId;pricelog2"):
+        list(items([VIEWS], rejects))
 
 
 @pytest.mark.data
@@ -98,7 +109,9 @@ def test_the_real_files_are_read_whole_and_in_order(name: str, events: int, item
     path = DATA / name
     if not path.exists():
         pytest.skip(f"{path} is absent: the real Diginetica file is NOT checked here")
-    file = EventFile(path, "diginetica")
+    catalogue = DATA / "product-categories.csv.gz"
+    file = EventFile(path, "diginetica", catalogue=[catalogue])
+    assert sum(1 for item in file.items() if item.category) == 184_047
     found = list(file)
     assert not file.rejects.counts
     assert len(found) == events

@@ -1,9 +1,10 @@
 import pytest
 
+from state.catalogue import CatalogueItem
 from state.event import Event, EventItem
 from stream.codecs import encode_event
 from stream.formats.base import Rejects
-from stream.formats.jsonl import load
+from stream.formats.jsonl import items, load
 
 EVENT = Event(
     event_id="e1",
@@ -56,3 +57,16 @@ def test_a_bad_line_is_a_reject_with_its_number_and_the_next_one_is_read(line: b
     events, rejects = loaded(line, encode_event(EVENT))
     assert events == [EVENT]
     assert [(reject.line, reject.reason) for reject in rejects.examples] == [(1, reason)]
+
+
+def test_catalogue_items_are_read_as_the_engine_would() -> None:
+    rejects = Rejects()
+    lines = [
+        b'\xef\xbb\xbf{"item_id": 5, "title": "Shoe", "colour": "red"}\n',
+        b"\n",
+        b'{"item_id": 6, "price": -1}\n',
+    ]
+    assert list(items(lines, rejects)) == [
+        CatalogueItem(item_id="5", title="Shoe", attributes={"colour": "red"})
+    ]
+    assert [(reject.line, reject.reason) for reject in rejects.examples] == [(3, "wrong_value")]

@@ -3,10 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from state.catalogue import CatalogueItem
 from state.event import Event, EventItem
 from stream.event_file import EventFile
 from stream.formats.base import FormatError, Rejects
-from stream.formats.online_retail import load
+from stream.formats.online_retail import items, load
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data" / "online_retail"
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
@@ -77,6 +78,14 @@ def test_latin_1_text_does_not_hurt() -> None:
     assert not rejects.counts
 
 
+def test_a_product_has_its_latest_description_and_price() -> None:
+    lines = [HEADER, row(), row(price="3").replace("HEART, WHITE", ""), row(code="POST"), row(code="22633")]
+    assert list(items([line.encode() for line in lines], Rejects())) == [
+        CatalogueItem(item_id="85123A", title="HEART, WHITE", price=3.0),
+        CatalogueItem(item_id="22633", title="HEART, WHITE", price=2.55),
+    ]
+
+
 def test_a_text_over_two_lines_is_one_row() -> None:
     (event,), rejects = loaded(row().replace("HEART, WHITE", "HEART\nWHITE"))
     assert event.event_id == "online-retail-3"
@@ -122,3 +131,5 @@ def test_the_real_file_is_read_whole_and_in_order() -> None:
     assert Counter(event.type for event in events).keys() == {"purchase", "refund"}
     assert file.rejects.counts.keys() == {"not_an_item", "not_a_sale"}
     assert events == sorted(events, key=lambda event: event.time)
+    titles = {item.item_id: item.title for item in file.items()}
+    assert titles["85123A"] == "CREAM HANGING HEART T-LIGHT HOLDER"

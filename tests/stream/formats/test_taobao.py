@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from state.catalogue import CatalogueItem
 from state.event import Event, EventItem
 from stream.event_file import EventFile
 from stream.formats.base import Rejects
-from stream.formats.taobao import load
+from stream.formats.taobao import items, load
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data"
 HEADER = b"user_id,item_id,category_id,behavior,timestamp\n"
@@ -88,6 +89,14 @@ def test_a_bad_line_is_a_reject_with_its_number_and_the_next_one_is_read(line: b
     events, rejects = loaded(HEADER, line + b"\n", b"1,2,3,pv,1511658000\n")
     assert [event.event_id for event in events] == ["taobao-3"]
     assert [(reject.line, reject.reason) for reject in rejects.examples] == [(2, reason)]
+
+
+def test_an_item_has_its_latest_category() -> None:
+    lines = [b"1,2,3,pv,1511658000", b"nonsense", b"1,2,4,pv,1511658000", b"1,5,,pv,1511658000"]
+    assert list(items(lines, Rejects())) == [
+        CatalogueItem(item_id="2", category="4"),
+        CatalogueItem(item_id="5"),
+    ]
 
 
 @given(st.lists(st.binary(max_size=60)))

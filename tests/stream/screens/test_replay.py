@@ -7,10 +7,10 @@ from rich.console import Console
 
 from state.event import Event
 from stream.event_file import EventList, Span
-from stream.formats import Reject
+from stream.formats import Reject, Rejects
 from stream.replay import ReplayReport
 from stream.screens import replay
-from stream.screens.replay import ReplayScreen, moment, print_report
+from stream.screens.replay import ReplayScreen, moment, print_items, print_report
 from stream.sender import Progress
 
 EVENTS = [Event(event_id=str(n), type="search", user_id="u", time=1_700_000_000_000 + n) for n in range(3)]
@@ -93,3 +93,14 @@ def test_a_report_without_rejects_says_so() -> None:
     print_report(out, ReplayReport(0, 0, {}, 0.0, None, None), [])
     assert text(out).splitlines()[-1] == "no line was rejected"
     assert moment(0) == "1970-01-01 00:00:00"
+
+
+def test_catalogue_items_are_counted_and_lines_that_are_none_listed() -> None:
+    out = console()
+    print_items(out, 0, Rejects())
+    assert text(out) == ""
+    rejects = Rejects()
+    rejects.add(7, "missing_item", "neither a key nor an item_id")
+    print_items(out, 1200, rejects)
+    assert text(out).splitlines()[0] == "sent 1,200 catalogue items"
+    assert text(out).splitlines()[2].split()[:3] == ["missing_item", "1", "line"]

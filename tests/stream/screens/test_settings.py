@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from stream.config import SettingRow
-from stream.screens.settings import plain, print_settings
+from stream.screens.settings import plain, print_model, print_settings
 
 ROWS = [
     SettingRow("FRESHSLATE_PARTITIONS", "16", "8", "partitions", "Partitions of every topic. " * 8),
@@ -41,3 +41,13 @@ def test_a_wide_terminal_gets_a_table() -> None:
     lines = printed(160, terminal=True)
     assert lines[0].split() == ["variable", "value", "default", "unit", "meaning"]
     assert any(line.startswith(" FRESHSLATE_INSTANCE_ID") and "[membership]" in line for line in lines)
+
+
+def test_the_parameters_of_a_model_file_stand_beside_their_defaults() -> None:
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    print_model(console, {"neighbours": 500})
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines() == [
+        "parameters of the model file:",
+        "  neighbours = 500  # default 300",
+    ]
