@@ -15,7 +15,7 @@ from state.retrieval.config import ModelConfig
 from stream.config import load_settings
 
 if TYPE_CHECKING:
-    from state.evaluation.contenders import Engine
+    from state.evaluation.contenders import Contender
     from state.evaluation.protocols import Questions
     from stream.evaluation import Make, MarkedEvents, Plan, Split
     from stream.tuning import Tuned
@@ -216,7 +216,7 @@ def _comparison(
     baselines: Sequence[str],
     plot: Path | None,
     *,
-    ranked: "Callable[..., Engine] | None",
+    ranked: "Callable[..., Contender] | None",
 ) -> dict[str, Any]:
     from state.evaluation.results import as_json  # noqa: PLC0415
     from stream.charts import plot_results  # noqa: PLC0415
@@ -238,7 +238,7 @@ def _comparison(
     return {"protocol": stated, **as_json(results)}
 
 
-def _with_ranker(questions: "Questions", engine: "Callable[..., Engine]") -> "Make":
+def _with_ranker(questions: "Questions", engine: "Callable[..., Contender]") -> "Make":
     """The engine with a ranker that is trained here, on the last period before the test."""
     from stream.ranker import decode_ranker, ranker_of  # noqa: PLC0415
     from stream.retrain import train_before_test  # noqa: PLC0415

@@ -9,7 +9,7 @@ from typing import Final
 from aiokafka.errors import KafkaError
 
 from state.errors import FreshslateError
-from state.evaluation.contenders import Engine
+from state.evaluation.contenders import Contender, Engine
 from state.evaluation.log import LogBuilder
 from state.evaluation.protocols import Questions
 from state.evaluation.ranking import Collector, closing_period, period_before, ranker_examples
@@ -129,7 +129,7 @@ def train_on_file(
 
 def train_before_test(
     questions: Questions,
-    engine: Callable[[Collector | None], Engine],
+    engine: Callable[[Collector], Contender],
     rules: TrainingRules | None = None,
 ) -> bytes:
     """Train on the end of the training period, for a test that asks these questions.

@@ -7,7 +7,7 @@ a test have of the test period.
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from state.evaluation.contenders import Engine
+from state.evaluation.contenders import Contender
 from state.evaluation.log import Log
 from state.evaluation.protocols import Questions, frozen, in_test, run
 from state.ranking.examples import Examples, answered_examples
@@ -72,7 +72,7 @@ def closing_period(log: Log, share: float) -> Log:
 
 def ranker_examples(
     log: Log,
-    engine: Callable[[Collector], Engine],
+    engine: Callable[[Collector], Contender],
     *,
     on_progress: Callable[[int], None] | None = None,
 ) -> Examples:

@@ -133,30 +133,20 @@ def _score_all(
     scores: Doubles,
 ) -> None:
     """Add every tree's value to `scores`, query by query."""
-    word = np.empty(values.shape[2], np.uint32)
+    # No slice of an array within the loops: numba counts its references, which costs more than a node.
+    left = np.empty(values.shape[2], np.uint32)
     for row in range(counts.size):
         count = counts[row]
-        table, score, left = values[row], scores[row], word[:count]
         node = 0
         for tree in range(ends.size):
-            left[:] = _ALL
-            while node < ends[tree]:
-                _take_out(table[feature[node], :count], threshold[node], mask[node], left)
-                node += 1
-            _add_leaves(leaf[tree], left, score)
-
-
-@kernel
-def _take_out(column: Floats, threshold: np.float32, mask: np.uint32, left: Words) -> None:
-    """Take a node's left subtree out where its condition is false."""
-    for i in range(left.size):
-        left[i] &= _ALL if column[i] <= threshold else mask
-
-
-@kernel
-def _add_leaves(leaf: Doubles, left: Words, score: Doubles) -> None:
-    """Add the value of each candidate's exit leaf."""
-    for i in range(left.size):
-        bits = np.int64(left[i])
-        lowest = bits & -bits
-        score[i] += leaf[((lowest * _DE_BRUIJN) & 0xFFFFFFFF) >> _HASH_SHIFT]
+            for i in range(count):
+                left[i] = _ALL
+            for each in range(node, ends[tree]):
+                column, limit, kept = feature[each], threshold[each], mask[each]
+                for i in range(count):
+                    left[i] &= _ALL if values[row, column, i] <= limit else kept
+            node = ends[tree]
+            for i in range(count):
+                bits = np.int64(left[i])
+                place = (((bits & -bits) * _DE_BRUIJN) & 0xFFFFFFFF) >> _HASH_SHIFT
+                scores[row, i] += leaf[tree, place]
