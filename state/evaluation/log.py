@@ -51,7 +51,16 @@ class Log(NamedTuple):
 
     def taken(self, rows: NDArray[np.integer] | Bools) -> "Log":
         """The log of these rows, in this order."""
-        return Log(self.names, *(column[rows] for column in self[1:]))
+        return Log(
+            self.names,
+            self.item[rows],
+            self.session[rows],
+            self.user[rows],
+            self.time[rows],
+            self.type[rows],
+            self.event[rows],
+            self.measured[rows],
+        )
 
     def deltas(self, start: int, end: int) -> Iterator[Delta]:
         """Rows from `start` until `end` as a worker would publish them."""

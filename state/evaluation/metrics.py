@@ -200,10 +200,11 @@ def spread(lists: Ints, learned: Longs) -> Mapping[str, float]:
         learned: [items] interactions learned of each item by the end.
     """
     found = {}
-    known, most = np.count_nonzero(learned), max(1, int(learned.max(initial=0)))
+    known = max(1, int(np.count_nonzero(learned)))
+    most = max(1, int(learned.max(initial=0)))
     for cut in CUTS:
         shown = lists[:, :cut]
         shown = shown[(shown >= 0) & (shown < learned.size)]
-        found[f"coverage@{cut}"] = float(np.unique(shown).size / max(1, known))
+        found[f"coverage@{cut}"] = float(np.unique(shown).size / known)
         found[f"popularity@{cut}"] = float(learned[shown].mean() / most) if shown.size else 0.0
     return found

@@ -57,7 +57,8 @@ class Questions(NamedTuple):
 def in_test(log: Log) -> Bools:
     """[rows] whether a row's session has an event in the test period."""
     tested = np.isin(log.session, np.unique(log.session[log.measured]))
-    return (tested & (log.session != 0)) | log.measured
+    found: Bools = (tested & (log.session != 0)) | log.measured
+    return found
 
 
 def without_new_items(log: Log) -> Log:

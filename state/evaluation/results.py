@@ -78,18 +78,14 @@ def compare_lists(questions: Questions, lists: Mapping[str, Ints], *, seed: int)
         for name, each in lists.items()
         for row, kept in _kinds(targets).items()
     }
-    cells = {key: cell for key, cell in cells.items() if cell[0].any()}
+    cells = {key: cell for key, cell in cells.items() if np.any(cell[0])}
     names = list(scores(judge(targets, np.zeros((targets.ends.size, 1), np.int32))))
     drawn = _drawn(list(cells.values()), groups, seed)
     rows: dict[str, dict[str, Row]] = {name: {} for name in lists}
     draws: dict[str, Doubles] = {}
     width = len(names) + 1
     for number, ((name, row), (counted, values)) in enumerate(cells.items()):
-        part = (
-            _ratios(drawn[:, number * width : (number + 1) * width])
-            if drawn is not None
-            else np.zeros((0, 0))
-        )
+        part = _ratios(drawn[:, number * width : (number + 1) * width])
         count = int(counted.sum())
         means = values.sum(axis=0) / count
         rows[name][row] = Row(count, dict(zip(names, means.tolist(), strict=True)), _intervals(names, part))

@@ -64,6 +64,16 @@ class IndexBuilder:
         ids = self.items.ids
         return [ids[name] for name in names if name in ids]
 
+    @property
+    def ranks(self) -> Ints:
+        """[items] place of each item in the order of ids, numbers by size: for equals."""
+        names = self.items.strings
+        ranks = np.empty(len(names), np.int32)
+        ranks[sorted(range(len(names)), key=lambda number: (len(names[number]), names[number]))] = np.arange(
+            len(names)
+        )
+        return ranks
+
     def _columns(self) -> tuple[Ints, Longs, Longs]:
         if not self._item:
             return np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int64)

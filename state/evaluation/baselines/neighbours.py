@@ -80,19 +80,17 @@ class Neighbours:
     def rank(self, queries: Sequence[Query], size: int) -> Ints:
         """The best items for each query; without a neighbour, none."""
         if self._tables is None:
-            self._tables = _tables(self._builder.index, self._method)
+            self._tables = _tables(self._builder, self._method)
         index, method, tables = self._builder.index, self._method, self._tables
         lists = np.full((len(queries), size), -1, np.int32)
         for row, query in enumerate(queries):
-            places: dict[int, int] = {}
-            for place, number in enumerate(self._builder.numbers(query.session), 1):
-                places.pop(number, None)
-                places[number] = place
+            session = self._builder.numbers(query.session)
+            places = {number: place for place, number in enumerate(session, 1)}
             if places:
                 items = np.array(list(places), np.int32)
-                place = np.array(list(places.values()), np.float64)
-                length = float(place[-1])
-                shared = _Current(items, method.match(place, length), (length - place).astype(np.int32))
+                at = np.array(list(places.values()), np.float64)
+                length = float(len(session))
+                shared = _Current(items, method.match(at, length), (length - at).astype(np.int32))
                 _rank(index, tables, shared, method.sample, method.neighbours, lists[row])
         return lists
 
@@ -107,7 +105,10 @@ class _Tables(NamedTuple):
     nearness: Doubles
     """[MAX_STEPS] by the distance of two places."""
     idf: Doubles
-    """[items] 1 + idf_weight idf(x)."""
+    """[items]"""
+    idf_weight: float
+    ranks: Ints
+    """[items] order of equals."""
     similarity: Doubles
     """[sessions] work space of zeros, like the next two."""
     score: Doubles
@@ -129,7 +130,8 @@ class _Current(NamedTuple):
     """[n] steps back of each, from 0."""
 
 
-def _tables(index: Index, method: Method) -> _Tables:
+def _tables(builder: IndexBuilder, method: Method) -> _Tables:
+    index = builder.index
     steps = np.arange(MAX_STEPS, dtype=np.float64)
     sizes = np.maximum(1, np.diff(index.session_ends))
     age = (index.times - index.times.max(initial=0)) / (method.decay_days * DAY_MS)
@@ -138,7 +140,9 @@ def _tables(index: Index, method: Method) -> _Tables:
         factor=np.exp(age) / np.sqrt(sizes if method.cosine else np.ones_like(sizes)),
         vote=method.vote(steps + 1),
         nearness=np.exp(-steps / method.place_decay),
-        idf=1.0 + method.idf_weight * np.log(sessions / np.maximum(1, index.counts)),
+        idf=np.log(sessions / np.maximum(1, index.counts)),
+        idf_weight=method.idf_weight,
+        ranks=builder.ranks,
         similarity=np.zeros(index.times.size),
         score=np.zeros(index.counts.size),
         marks=np.zeros(index.counts.size, np.int8),
@@ -164,7 +168,6 @@ def _rank(index: Index, tables: _Tables, current: _Current, sample: int, neighbo
             steps = tables.back[index.items[entry]]
             if steps >= 0:
                 back, star = min(back, steps), max(star, index.places[entry])
-        weight = values[n] * tables.vote[back]
         for entry in entries:
             item = index.items[entry]
             if tables.marks[item] == 0:
@@ -172,12 +175,15 @@ def _rank(index: Index, tables: _Tables, current: _Current, sample: int, neighbo
                 touched[count] = item
                 count += 1
             apart = min(MAX_STEPS - 1, abs(index.places[entry] - star))
-            tables.score[item] += weight * tables.nearness[apart] * tables.idf[item]
+            # In the order of the published code: equal scores are equal only to the last bit.
+            share = values[n] * tables.nearness[apart]
+            share += share * tables.idf[item] * tables.idf_weight
+            tables.score[item] += share * tables.vote[back]
     for item in current.items:
         tables.back[item] = -1
     for item in touched[:count]:
         tables.marks[item] = 0
-    take_best(touched[:count], tables.score, best)
+    take_best(touched[:count], tables.score, tables.ranks, best)
 
 
 @kernel
@@ -199,27 +205,26 @@ def _meet(index: Index, tables: _Tables, current: _Current, sample: int) -> tupl
     met = np.sort(met[:count])
     values = np.empty(min(count, sample))
     for n in range(values.size):
-        values[n] = tables.similarity[-met[n]] * tables.factor[-met[n]]
+        values[n] = tables.similarity[-met[n]] / current.items.size * tables.factor[-met[n]]
     for session in met:
         tables.similarity[-session] = 0.0
     return -met[: values.size], values
 
 
 @kernel
-def take_best(touched: Ints, score: Doubles, best: Ints) -> None:
-    """Write the touched items with the highest scores above 0 to `best`, equals by number.
+def take_best(touched: Ints, score: Doubles, ranks: Ints, best: Ints) -> None:
+    """Write the touched items with the highest scores above 0 to `best`, equals by their `ranks`.
 
     Leaves `score` at 0 for all of them.
     """
     found = 0
     for item in touched:
-        value = score[item]
-        if value <= 0.0:
+        if score[item] <= 0.0:
             continue
         place = min(found, best.size - 1)
-        if found == best.size and not _before(value, item, score[best[place]], best[place]):
+        if found == best.size and not _before(item, best[place], score, ranks):
             continue
-        while place > 0 and _before(value, item, score[best[place - 1]], best[place - 1]):
+        while place > 0 and _before(item, best[place - 1], score, ranks):
             best[place] = best[place - 1]
             place -= 1
         best[place] = item
@@ -229,5 +234,5 @@ def take_best(touched: Ints, score: Doubles, best: Ints) -> None:
 
 
 @kernel
-def _before(value: float, item: int, other_value: float, other: int) -> bool:
-    return value > other_value or (value == other_value and item < other)
+def _before(item: int, other: int, score: Doubles, ranks: Ints) -> bool:
+    return score[item] > score[other] or (score[item] == score[other] and ranks[item] < ranks[other])

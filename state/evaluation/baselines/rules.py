@@ -75,8 +75,8 @@ class PairRules:
         for row, query in enumerate(queries):
             last = (query.session or query.history)[-1:]
             if last and (number := self._items.ids.get(last[0])) is not None:
-                rules = self._rules.get(number, {})
-                best = nsmallest(size, rules.items(), key=lambda rule: (-rule[1], rule[0]))
+                rules = self._rules[number].items() if number in self._rules else ()
+                best = nsmallest(size, rules, key=lambda rule: (-rule[1], rule[0]))
                 lists[row, : len(best)] = [target for target, _ in best]
         return lists
 

@@ -53,12 +53,15 @@ class Vmis:
         index = self._builder.index
         rows = max(1, int(index.counts.sum()))
         idf = np.log(rows / np.maximum(1, index.counts))
+        ranks = self._builder.ranks
         similarity, score = np.zeros(index.times.size), np.zeros(index.counts.size)
         lists = np.full((len(queries), size), -1, np.int32)
         for row, query in enumerate(queries):
             session = np.array(self._builder.numbers(query.session[-self._last_items :]), np.int32)
             if session.size:
-                _rank(index, idf, session, self._recent, self._neighbours, similarity, score, lists[row])
+                _rank(
+                    index, idf, ranks, session, similarity, score, self._recent, self._neighbours, lists[row]
+                )
         return lists
 
 
@@ -66,11 +69,12 @@ class Vmis:
 def _rank(
     index: Index,
     idf: Doubles,
+    ranks: Ints,
     session: Ints,
-    recent: int,
-    neighbours: int,
     similarity: Doubles,
     score: Doubles,
+    recent: int,
+    neighbours: int,
     best: Ints,
 ) -> None:
     """Write the best items to `best`, which holds -1; `similarity` and `score` are work space of zeros."""
@@ -90,7 +94,7 @@ def _rank(
                     touched[count] = item
                     count += 1
                 score[item] += values[n] * (1.0 - 0.1 * back) * idf[item]
-    take_best(touched[:count], score, best)
+    take_best(touched[:count], score, ranks, best)
 
 
 @kernel

@@ -36,3 +36,9 @@ def test_the_builder_starts_anew_after_learning() -> None:
     builder.learn([make_delta([("b", 2, T, CLICK), ("a", 1, T + 1, CLICK)])])
     assert builder.index.times.tolist() == [T, T + 1]
     assert builder.index is builder.index
+
+
+def test_equals_stand_by_id_and_numbers_by_size() -> None:
+    builder = IndexBuilder()
+    builder.learn([make_delta([(name, 1, T, CLICK) for name in ("10", "9", "b", "100")])])
+    assert builder.ranks.tolist() == [2, 0, 1, 3]

@@ -95,9 +95,9 @@ def test_what_is_learned_later_counts() -> None:
         assert other in [contender.item_ids[n] for n in contender.rank([Query(("a",))], 3)[0] if n >= 0]
 
 
-def test_the_best_are_taken_by_score_and_equals_by_number() -> None:
+def test_the_best_are_taken_by_score_and_equals_by_rank() -> None:
     score = np.array([1.0, 3.0, 3.0, -1.0, 0.5, 2.0])
     best = np.full(4, -1, np.int32)
-    take_best(np.array([5, 4, 3, 2, 1, 0], np.int32), score, best)
-    assert best.tolist() == [1, 2, 5, 0]
+    take_best(np.array([5, 4, 3, 2, 1, 0], np.int32), score, np.arange(6, dtype=np.int32)[::-1].copy(), best)
+    assert best.tolist() == [2, 1, 5, 0]
     assert not score.any()

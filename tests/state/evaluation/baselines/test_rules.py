@@ -16,7 +16,7 @@ def names(contender: PairRules, query: Query, size: int = 20) -> str:
 
 
 def test_a_sequential_rule_weighs_by_the_steps_between() -> None:
-    assert names(taught(SEQUENTIAL, "abc", "ac", "adb"), Query(("a",))) == "cbd"
+    assert names(taught(SEQUENTIAL, "abc", "ac", "ac", "adb"), Query(("a",))) == "cbd"
     assert names(taught(SEQUENTIAL, "abc"), Query(("c",))) == ""
 
 
