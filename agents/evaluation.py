@@ -115,10 +115,8 @@ def evaluate(
         found = _tuned(events, plan, make, config, tune)
         config = found.best.config
         _write_tuned(found, tuned, f"{path.name}, {protocol}, before {begin}")
-        engines = {
-            ENGINE: partial(make, config),
-            f"{ENGINE}, not tuned": engines.pop(ENGINE),
-        } | engines
+        untuned = engines.pop(ENGINE)
+        engines = {ENGINE: partial(make, config), f"{ENGINE}, not tuned": untuned, **engines}
     if freshness:
         written = _freshness(events, plan, engines[ENGINE], plot)
     else:
@@ -177,9 +175,10 @@ def _engines(config: ModelConfig, variants: Sequence[str], make: "MakeWith") -> 
         make(config)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    return {ENGINE: partial(make, config)} | {
-        f"{ENGINE}, {variant}": partial(make, configured(config, [variant])) for variant in variants
-    }
+    engines: dict[str, Make] = {ENGINE: partial(make, config)}
+    for variant in variants:
+        engines[f"{ENGINE}, {variant}"] = partial(make, configured(config, [variant]))
+    return engines
 
 
 def _tuned(

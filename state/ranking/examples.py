@@ -82,7 +82,7 @@ def answered_examples(
     labels = np.zeros(is_there.shape, np.int32)
     for row, answer in enumerate(answers):
         labels[row] = np.isin(ranked.items[row], models.dense_ids(answer))
-    is_there &= (labels * is_there).any(axis=1)[:, None]
+    is_there &= np.any(labels * is_there, axis=1, keepdims=True)
     sizes = is_there.sum(axis=1)
     return Examples(
         featured.values.transpose(0, 2, 1)[is_there],
