@@ -85,7 +85,7 @@ def answered_examples(
     is_there &= np.any(labels * is_there, axis=1, keepdims=True)
     sizes = is_there.sum(axis=1)
     return Examples(
-        featured.values.transpose(0, 2, 1)[is_there],
+        featured.values.transpose(0, 2, 1)[:, : is_there.shape[1]][is_there],
         labels[is_there],
         np.zeros(int(sizes.sum()), np.int32),
         sizes[sizes > 0].astype(np.int32),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from state.kernel import kernel
+from state.ranking.trees import LANES
 from state.retrieval.arrays import Floats, Ints, Longs
 from state.retrieval.blend import Query, Ranked
 from state.retrieval.box import Box
@@ -82,8 +83,8 @@ class Featured(NamedTuple):
     items: Ints
     """[n, size] dense ids, as in `Ranked`."""
     values: Floats
-    """[n, N_FEATURES, size] a row of candidates for each feature: what a tree compares lies side by side.
-    Beyond a query's count undefined."""
+    """[n, N_FEATURES, lanes] a row of candidates for each feature: what a tree compares lies side by side.
+    Beyond a query's count undefined; whole `trees.LANES` for all candidates."""
     counts: Ints
     """[n] candidates of each query."""
 
@@ -95,7 +96,7 @@ class Featured(NamedTuple):
 def featurise(models: "Models", queries: Sequence[Query], ranked: Ranked) -> Featured:
     """Features of what `retrieve_all` found for these queries, the models being the same; one kernel call."""
     rows, size = ranked.items.shape
-    values = np.empty((rows, N_FEATURES, size), np.float32)
+    values = np.empty((rows, N_FEATURES, -(-size // LANES) * LANES), np.float32)
     entries, ends = _columns(models, queries)
     _featurise(
         models.box, entries, ends, ranked.items, ranked.scores, ranked.contributions, ranked.counts, values

@@ -19,10 +19,14 @@ from state.retrieval.arrays import Doubles, Floats, Ints
 
 MOST_LEAVES: Final = 32
 """Bits of the word."""
-_DE_BRUIJN: Final = 0x077CB531
+LANES: Final = 32
+"""Candidates that are compared at once: what is left over of them is compared one by one, at ten times the
+cost, since the processor guesses wrong each time. So rows of candidates have room for whole lanes."""
+_DE_BRUIJN: Final = np.uint32(0x077CB531)
 """Times a power of two below 2**32, the upper five bits are different for each."""
-_HASH_SHIFT: Final = 27
+_HASH_SHIFT: Final = np.uint32(27)
 _ALL: Final = np.uint32(0xFFFFFFFF)
+_ONE: Final = np.uint32(1)
 
 Words = NDArray[np.uint32]
 
@@ -81,7 +85,7 @@ def score_all(trees: Trees, values: Floats, counts: Ints) -> Doubles:
 
     Args:
         trees: To score with.
-        values: [n, features, size] as in `features.Featured`.
+        values: [n, features, size] as in `features.Featured`; size best a multiple of `LANES`.
         counts: [n] candidates of each row; beyond them scores are undefined.
 
     Returns:
@@ -111,7 +115,7 @@ def _walk(node: Mapping[str, Any], nodes: list[tuple[int, float, int]], leaves: 
 
 
 def _hashed(bit: int) -> int:
-    return ((bit * _DE_BRUIJN) & 0xFFFFFFFF) >> _HASH_SHIFT
+    return ((bit * int(_DE_BRUIJN)) & 0xFFFFFFFF) >> int(_HASH_SHIFT)
 
 
 def _rounded_down(thresholds: Doubles) -> Floats:
@@ -133,20 +137,20 @@ def _score_all(
     scores: Doubles,
 ) -> None:
     """Add every tree's value to `scores`, query by query."""
-    # No slice of an array within the loops: numba counts its references, which costs more than a node.
     left = np.empty(values.shape[2], np.uint32)
     for row in range(counts.size):
-        count = counts[row]
+        # No slice within the loops: numba counts its references, which costs more than a node.
+        table, score = values[row], scores[row]
+        lanes = min(left.size, -(-counts[row] // LANES) * LANES)
         node = 0
         for tree in range(ends.size):
-            for i in range(count):
+            for i in range(lanes):
                 left[i] = _ALL
             for each in range(node, ends[tree]):
                 column, limit, kept = feature[each], threshold[each], mask[each]
-                for i in range(count):
-                    left[i] &= _ALL if values[row, column, i] <= limit else kept
+                for i in range(lanes):
+                    left[i] &= _ALL if table[column, i] <= limit else kept
             node = ends[tree]
-            for i in range(count):
-                bits = np.int64(left[i])
-                place = (((bits & -bits) * _DE_BRUIJN) & 0xFFFFFFFF) >> _HASH_SHIFT
-                scores[row, i] += leaf[tree, place]
+            for i in range(counts[row]):
+                lowest = np.uint32(left[i] & np.uint32(~left[i] + _ONE))
+                score[i] += leaf[tree, np.uint32(lowest * _DE_BRUIJN) >> _HASH_SHIFT]
