@@ -76,7 +76,8 @@ class Rendered(NamedTuple):
 def render(written: Written, ranked: Ranked, choices: Choices, featured: Featured | None = None) -> Rendered:
     """Render the slates that `choices` drew from the candidates `ranked`.
 
-    With `featured`, which holds these candidates in any order, the items say their features.
+    With `featured`, which holds these candidates in any order, the items say their features; one that it does
+    not hold has an empty list.
     """
     rows, slots = choices.indices.shape
     ends = np.zeros(rows + 1, np.int64)
@@ -224,11 +225,11 @@ def _put_sources(buffer: Buffer, at: int, shares: Floats) -> int:
 
 @kernel
 def _put_features(buffer: Buffer, at: int, featured: Ints, item: int, values: Floats) -> int:
-    """Write the features [features, size] of the candidate that is this item."""
+    """Write the features [features, lanes] of the candidate that is this item; none of any other item."""
     place = 0
-    while featured[place] != item:
+    while place < featured.size and featured[place] != item:
         place += 1
-    for feature in range(values.shape[0]):
+    for feature in range(values.shape[0] if place < featured.size else 0):
         if feature:
             buffer[at] = _COMMA
             at += 1

@@ -24,7 +24,6 @@ from state.ranking.ranker import Ranker
 from state.ranking.trees import MOST_LEAVES, Trees
 from stream.config import Settings
 from stream.reading import read_topic
-from stream.transport import FETCH_WAIT_MS
 
 log = logging.getLogger(__name__)
 
@@ -193,7 +192,7 @@ class RankerFollower:
             auto_offset_reset="earliest",
             isolation_level="read_committed",
             max_partition_fetch_bytes=8 << 20,
-            fetch_max_wait_ms=FETCH_WAIT_MS,
+            fetch_max_wait_ms=_POLL_MS,
         )
         async with consumer:
             consumer.assign([place])

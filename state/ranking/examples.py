@@ -113,8 +113,9 @@ def logged_examples(slates: Iterable[Slate], rewards: Iterable[Reward]) -> Examp
         seen.add(slate.slate_id)
         worth = [earned.get((slate.slate_id, item.item_id), 0.0) for item in slate.items]
         labels = np.clip(np.rint(worth), 0, MOST_LABEL).astype(np.int32)
-        if labels.any():
-            features = np.array([item.features for item in slate.items], np.float32)
+        known = [item.features for item in slate.items if item.features]
+        if labels.any() and len(known) == labels.size:
+            features = np.array(known, np.float32)
             positions = np.array([item.position for item in slate.items], np.int32)
             parts.append(Examples(features, labels, positions, np.array([labels.size], np.int32)))
     return Examples.joined(parts)

@@ -137,3 +137,17 @@ def test_features_are_those_of_the_item_whatever_the_order_of_the_candidates(run
         for item, without in zip(slate, bare, strict=True):
             assert np.array(item.features, np.float32).tolist() == by_id[item.item_id]
             assert replace(item, features=msgspec.UNSET) == without
+
+
+def test_an_item_that_is_no_candidate_has_no_features():
+    ranked = Ranked(
+        np.zeros((1, 1), np.int32),
+        np.ones((1, 1), np.float32),
+        np.zeros((1, 1, len(SOURCES)), np.float32),
+        np.ones(1, np.int32),
+    )
+    choices = Choices(np.zeros((1, 1), np.int32), np.ones((1, 1), np.float32))
+    others = Featured(np.ones((1, 1), np.int32), np.ones((1, N_FEATURES, 1), np.float32), ranked.counts)
+    rendered = render(Interner(["a", "b"]).written(), ranked, choices, others)
+    (item,) = msgspec.json.decode(rendered.items[: rendered.item_ends[0]])
+    assert item["features"] == []

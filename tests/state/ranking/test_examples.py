@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from state.models import Models
 from state.ranking.examples import MOST_LABEL, Examples, answered_examples, blended, logged_examples, quality
@@ -134,6 +135,12 @@ def test_labels_end_where_the_gains_do():
 def test_slates_without_features_or_with_others_are_left_out():
     slates = [slate(1, "a", "b", feature_set="00000000")]
     assert logged_examples(slates, [reward(1, "a")]).sizes.size == 0
+
+
+def test_a_slate_with_an_item_that_no_model_found_is_left_out():
+    full = slate(1, "a", "b")
+    partly = replace(full, items=(full.items[0], replace(full.items[1], features=())))
+    assert logged_examples([partly], [reward(1, "a")]).sizes.size == 0
 
 
 def test_a_slate_that_was_published_twice_counts_once():
