@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 
 from state.errors import FreshslateError
 from state.evaluation.contenders import Contender, Engine
-from state.evaluation.log import LogBuilder
+from state.evaluation.log import Log, LogBuilder
 from state.evaluation.protocols import Questions
 from state.evaluation.ranking import Collector, closing_period, period_before, ranker_examples
 from state.ranking.examples import Examples
@@ -116,15 +116,21 @@ def train_on_file(
         builder.add(event, measured=False)
     log = closing_period(builder.log(), CLOSING_SHARE)
     examples = ranker_examples(log, lambda step: Engine(model_config(settings), rerank=step))
-    trained = train(examples, rules, on_progress=on_progress)  # which refuses an empty file
+    return _on_period(log, examples, events.path.name, rules, on_progress=on_progress)
+
+
+def _on_period(
+    log: Log,
+    examples: Examples,
+    source: str,
+    rules: TrainingRules | None,
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> bytes:
+    """Train on what the measured period of a log gave."""
+    trained = train(examples, rules, on_progress=on_progress)  # which refuses a period without examples
     times = log.time[log.measured]
-    return artefact_of(
-        trained,
-        examples,
-        events.path.name,
-        first_time=int(times.min()),
-        last_time=int(times.max()),
-    )
+    return artefact_of(trained, examples, source, first_time=int(times.min()), last_time=int(times.max()))
 
 
 def train_before_test(
@@ -143,14 +149,7 @@ def train_before_test(
         TrainingError: LightGBM is missing, or there is too little to learn from.
     """
     log = period_before(questions.log)
-    examples = ranker_examples(log, engine)
-    return artefact_of(
-        train(examples, rules),
-        examples,
-        "the last period before the test",
-        first_time=int(log.time[log.measured].min(initial=0)),
-        last_time=int(log.time[log.measured].max(initial=0)),
-    )
+    return _on_period(log, ranker_examples(log, engine), "the last period before the test", rules)
 
 
 async def retrain_for_ever(
