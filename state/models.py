@@ -123,7 +123,7 @@ class Models:
         Raises:
             ValueError: The arrays of a delta differ in length; nothing of the batch is folded.
         """
-        found = lessons(deltas, self._intern)
+        found = lessons(deltas, self.items.ids, self._intern)
         if found.times.size:
             # Only now, when nothing can be refused any more: numbers given here must reach the index.
             self._fold(found, self._sequences(found.sessions))

@@ -161,13 +161,7 @@ def content(models: Models) -> Content:
             for name, number in zip(names, arrays["popularity.category"].tolist(), strict=True)
             if number
         },
-        features={
-            name: tuple(row[:size])
-            for name, row, size in zip(
-                names, arrays["content.features"].tolist(), arrays["content.size"].tolist(), strict=True
-            )
-            if size
-        },
+        features=dict(_features(arrays, names)),
         popularity=_by_name(names, arrays["popularity.score"] * _factor(arrays, weights.popularity.decay)),
         hours=dict(_hours(arrays, names, models)),
         sessions={
@@ -225,10 +219,16 @@ def _rules(arrays: Arrays, names: Sequence[str], models: Models) -> Iterator[tup
                 yield (name, names[targets[entry]]), float(weights[entry]) * factor
 
 
+def _features(arrays: Arrays, names: Sequence[str]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    for name, row, size in zip(names, arrays["content.features"], arrays["content.size"], strict=True):
+        if size:
+            yield name, tuple(row[:size].tolist())
+
+
 def _hours(arrays: Arrays, names: Sequence[str], models: Models) -> Iterator[tuple[tuple[int, str], float]]:
     factor = _factor(arrays, model_weights(models.config).hours.decay)
     for hour, kept in enumerate(arrays["hours.kept"].tolist()):
-        if kept < models.config.hour_targets:
+        if kept < models.config.hour_room:
             for place in range(kept):
                 name = names[arrays["hours.target"][hour, place]]
                 yield (hour, name), float(arrays["hours.weight"][hour, place]) * factor

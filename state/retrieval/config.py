@@ -36,7 +36,7 @@ _FOLDED: Final = (
     "popularity_decay_days",
     "popularity_pool",
     "type_weights",
-    "hour_targets",
+    "hour_room",
     "hour_decay_days",
     "content_features",
     "content_listed",
@@ -50,6 +50,7 @@ _AT_LEAST_ONE: Final = (
     "two_hop_through",
     "two_hop_targets",
     "popularity_pool",
+    "hour_targets",
     "category_items",
     "content_features",
     "content_listed",
@@ -73,34 +74,34 @@ class ModelConfig(Struct, frozen=True, kw_only=True):
     """Folded. Distinct items kept per session; then the oldest is dropped. [1, 127]"""
     postings: int = 500
     """Folded. Newest sessions kept per item (m)."""
-    neighbours: int = 300
+    neighbours: int = 90
     """Nearest sessions that vote (k)."""
     query_items: int = 12
     """Most recent distinct items of the current session that look for neighbours. [1, 127]"""
-    match_decay_steps: float = 5.0
+    match_decay_steps: float = 4.75
     """spw: a shared item j steps back counts e^{-(j-1)/spw}."""
     length_exponent: float = 0.2
     """Folded. alen: similarity is divided by |session|^alen."""
-    idf_exponent: float = 1.0
+    idf_exponent: float = 2.2
     """kap: a shared item counts idf^kap."""
     similarity_exponent: float = 1.6
     """Folded. psi: similarities are raised to it before ageing."""
     session_decay_days: float = 160.0
     """Folded. snh: a session's vote falls by e in this time."""
-    after_decay_steps: float = 4.0
+    after_decay_steps: float = 3.95
     """inhf: an item p places after the last match gets e^{-p/inhf}."""
-    before_decay_steps: float = 8.0
+    before_decay_steps: float = 4.8
     """inhb: the same before the last match."""
-    before_weight: float = 0.8
+    before_weight: float = 0.85
     """beta: further factor before the last match."""
-    vote_decay_steps: float = 2.0
+    vote_decay_steps: float = 2.35
     """ipw: a neighbour whose most recent shared item is j steps back votes e^{-(j-1)/ipw}."""
-    idf_weight: float = 5.0
+    idf_weight: float = 7.0
     """idfl: an item's votes are multiplied by 1 + idfl * idf."""
     session_weight: float = 1.0
     """Weight of session neighbours beside the other sources; what has weight 0 is not even looked up."""
 
-    rule_steps: int = 10
+    rule_steps: int = 6
     """Folded. How far back in the session a rule reaches."""
     rule_targets: int = 200
     """Folded. Targets kept per item; then the weakest is dropped."""
@@ -108,16 +109,16 @@ class ModelConfig(Struct, frozen=True, kw_only=True):
     """Folded. Weight of the rule against the order of time."""
     rule_decay_days: float = 60.0
     """Folded. tau: evidence falls by e in this time."""
-    rule_query_decay_steps: float = 2.0
+    rule_query_decay_steps: float = 1.4
     """l_c: rules of the item j steps back count e^{-(j-1)/l_c}."""
-    rule_weight: float = 0.1
+    rule_weight: float = 0.05
     """Weight beside session neighbours, as all weights of sources: each is scaled to a maximum of 1."""
 
-    two_hop_through: int = 30
+    two_hop_through: int = 45
     """Best targets of the rules that are looked up once more."""
-    two_hop_targets: int = 30
+    two_hop_targets: int = 35
     """Strongest targets read of each."""
-    two_hop_weight: float = 0.05
+    two_hop_weight: float = 0.065
 
     popularity_decay_days: float = 7.0
     """Folded. An interaction's weight falls by e in this time."""
@@ -131,10 +132,10 @@ class ModelConfig(Struct, frozen=True, kw_only=True):
     """Most recent distinct items of the current session whose categories are looked into."""
     category_decay_steps: float = 1.0
     """The category of the item j steps back counts e^{-(j-1)/this}."""
-    category_weight: float = 0.1
+    category_weight: float = 0.3
 
     hour_targets: int = 256
-    """Folded. Most popular items kept for each hour of the day; 0: hours are not learned."""
+    """Most popular items kept for each hour of the day, where `hour_weight` is above 0."""
     hour_decay_days: float = 14.0
     """Folded. An interaction's weight in its hour falls by e in this time."""
     hour_weight: float = 0.0
@@ -165,6 +166,11 @@ class ModelConfig(Struct, frozen=True, kw_only=True):
     def source_weights(self) -> tuple[float, ...]:
         """Weight of each source, in the order of their columns."""
         return tuple([getattr(self, field) for field in SOURCE_WEIGHTS.values()])
+
+    @property
+    def hour_room(self) -> int:
+        """Folded. Items kept for each hour: none where they weigh nothing, so that no event pays for them."""
+        return self.hour_targets if self.hour_weight > 0 else 0
 
     def folded(self) -> str:
         """The folded values as text: equal where learned numbers may be exchanged."""

@@ -176,7 +176,7 @@ class _Explainer:
         ]
 
     def _name(self, back: int) -> str:
-        return self._models.item_ids[self._session[back]]
+        return self._models.item_ids[int(self._session[back])]
 
     def _repeat(self, item: int) -> float:
         config = self._models.config

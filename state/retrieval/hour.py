@@ -28,9 +28,9 @@ class Hours(NamedTuple):
     kept: Ints
     """[24] items in the row."""
     target: Ints
-    """[24, hour_targets] item."""
+    """[24, hour_room] item."""
     weight: Floats
-    """[24, hour_targets] sum of type weight * e^{(t - origin)/tau}."""
+    """[24, hour_room] sum of type weight * e^{(t - origin)/tau}."""
 
 
 DIMENSIONS: Final[dict[str, str]] = {}
@@ -51,8 +51,8 @@ def new_hours(config: ModelConfig) -> Hours:
     """No items yet."""
     return Hours(
         kept=np.zeros(HOURS, np.int32),
-        target=np.zeros((HOURS, config.hour_targets), np.int32),
-        weight=np.zeros((HOURS, config.hour_targets), np.float32),
+        target=np.zeros((HOURS, config.hour_room), np.int32),
+        weight=np.zeros((HOURS, config.hour_room), np.float32),
     )
 
 

@@ -1,8 +1,8 @@
 """Deltas as columns for the fold."""
 
 from array import array
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -23,8 +23,8 @@ class Lessons(NamedTuple):
     """[n] type codes."""
 
 
-def lessons(deltas: Iterable[Delta], intern: Callable[[str], int]) -> Lessons:
-    """Read deltas; `intern` gives the dense id of an item id.
+def lessons(deltas: Iterable[Delta], known: Mapping[str, int], intern: Callable[[str], int]) -> Lessons:
+    """Read deltas; dense ids are `known`, or given by `intern`.
 
     Raises:
         ValueError: The arrays of a delta differ in length.
@@ -37,7 +37,10 @@ def lessons(deltas: Iterable[Delta], intern: Callable[[str], int]) -> Lessons:
         if not len(delta.item) == len(delta.session) == len(delta.time) == len(delta.type):
             message = f"delta of partition {delta.partition}: item, session, time and type differ in length"
             raise ValueError(message)
-        dense = [intern(item_id) for item_id in delta.items]
+        # Nearly always all are known, and then no call per item is needed.
+        dense = cast("list[int]", list(map(known.get, delta.items)))
+        if None in dense:
+            dense = [intern(item_id) for item_id in delta.items]
         items.extend(map(dense.__getitem__, delta.item))
         sessions.extend(delta.session)
         times.extend(delta.time)

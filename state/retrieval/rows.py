@@ -5,40 +5,53 @@ The order is cheap to keep: the weakest entry is the last one, frequent ones are
 wants the strongest targets reads the row's beginning.
 """
 
-from typing import Final
+import numpy as np
 
 from state.kernel import kernel
 from state.retrieval.arrays import Floats, Ints
 
-LANES: Final = 16
-"""Entries compared at once: a loop of fixed length without an exit becomes vector instructions."""
+# Places are unsigned here: numba looks at each signed index for a negative one, which keeps loops from
+# becoming vector instructions and moves of memory.
 
 
 @kernel
 def find_target(target: Ints, start: int, count: int, wanted: int) -> int:
     """Place of a target in the row of `count` entries from `start` on; -1 where it is not."""
-    row = target[start : start + count]
-    first = 0
-    while first + LANES <= count:
-        hits = 0
-        for lane in range(LANES):
-            hits += row[first + lane] == wanted
+    first, one, lanes = np.uint64(start), np.uint64(1), np.uint64(16)
+    end = np.uint64(start + count)
+    # So many at once, without a way out in between.
+    while first + lanes <= end:
+        hits = np.int32(0)
+        for lane in range(np.uint64(0), lanes):
+            hits += np.int32(target[first + lane] == wanted)
         if hits:
             break
-        first += LANES
-    for place in range(first, min(first + LANES, count)):
-        if row[place] == wanted:
-            return place
+        first += lanes
+    while first < end:
+        if target[first] == wanted:
+            return int(np.int64(first) - start)
+        first += one
     return -1
 
 
 @kernel
 def put_entry(target: Ints, weight: Floats, start: int, place: int, item: int, value: float) -> None:
     """Write an entry at its place of the row from `start` on, or as far up as its weight carries it."""
-    entry = start + place
-    while entry > start and weight[entry - 1] < value:
-        weight[entry] = weight[entry - 1]
-        target[entry] = target[entry - 1]
-        entry -= 1
-    weight[entry] = value
-    target[entry] = item
+    first, one, end = np.uint64(start), np.uint64(1), np.uint64(start + place)
+    below = end
+    while first < below:
+        middle = (first + below) >> one
+        if weight[middle] < value:
+            below = middle
+        else:
+            first = middle + one
+    entry = end
+    while entry > first:
+        weight[entry] = weight[entry - one]
+        entry -= one
+    entry = end
+    while entry > first:
+        target[entry] = target[entry - one]
+        entry -= one
+    weight[first] = value
+    target[first] = item

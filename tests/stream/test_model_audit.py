@@ -15,7 +15,7 @@ from stream.model_audit import Content, content, differences, fold
 from stream.worker import model_config
 from tests.state.retrieval.shops import make_delta, make_interactions
 
-SETTINGS = Settings(broker="nowhere:1")
+SETTINGS = Settings(broker="nowhere:1", source_weights=("hour=0.1",))
 PARTITIONS = 3
 PER_DELTA = 10
 

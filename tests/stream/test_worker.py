@@ -218,8 +218,8 @@ def test_models_age_in_days_by_e():
 
 
 def test_weights_of_sources_take_the_place_of_the_defaults():
-    config = model_config(Settings(source_weights="category=0.5, hour=0"))
-    assert (config.category_weight, config.hour_weight) == (0.5, 0.0)
+    config = model_config(Settings(source_weights="category=0.5, content=0"))
+    assert (config.category_weight, config.content_weight) == (0.5, 0.0)
     assert config.two_hop_weight == model_config(Settings()).two_hop_weight
 
 

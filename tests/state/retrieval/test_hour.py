@@ -58,10 +58,11 @@ def test_a_full_hour_gives_up_its_weakest_item() -> None:
     assert set(source_scores(learned(interactions, hour_targets=2), SOURCE, now=NOON)) == {"a", "d"}
 
 
-def test_without_room_hours_are_not_learned() -> None:
-    models = learned([("a", 1, NOON, CLICK)], hour_targets=0)
+def test_hours_that_weigh_nothing_are_not_learned() -> None:
+    models = learned([("a", 1, NOON, CLICK)], hour_weight=0.0)
     assert source_scores(models, SOURCE, now=NOON) == {}
     assert new_hours(models.config).target.shape == (HOURS, 0)
+    assert models.config.folded() != show_everything().folded()
 
 
 def test_hours_are_those_of_utc() -> None:

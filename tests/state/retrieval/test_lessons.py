@@ -12,7 +12,7 @@ def test_deltas_become_columns_in_order() -> None:
         make_delta([]),
         make_delta([("a", 2**53 - 1, -T, CLICK)]),
     ]
-    found = lessons(deltas, items.intern)
+    found = lessons(deltas, items.ids, items.intern)
     assert items.strings == ["b", "a"]
     assert found.items.tolist() == [1, 0, 1]
     assert list(found.sessions) == [1, 0, 2**53 - 1]
@@ -22,7 +22,7 @@ def test_deltas_become_columns_in_order() -> None:
 
 
 def test_nothing_gives_empty_columns() -> None:
-    assert lessons([], Interner().intern).times.size == 0
+    assert lessons([], {}, Interner().intern).times.size == 0
 
 
 def test_a_number_beyond_64_bits_is_refused() -> None:

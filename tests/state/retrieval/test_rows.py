@@ -2,9 +2,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from state.retrieval.rows import LANES, find_target, put_entry
+from state.retrieval.rows import find_target, put_entry
 
 START = 5
+LANES = 16
 STEPS = st.lists(st.tuples(st.integers(0, 60), st.floats(0.0, 100.0, width=32)), max_size=200)
 
 

@@ -68,4 +68,4 @@ def test_an_item_has_no_rule_to_itself() -> None:
 
 def test_new_rules_have_no_room() -> None:
     assert new_rules().target.size == 0
-    assert rule_weights(show_everything()).steps.tolist() == pytest.approx([1 / g for g in range(1, 11)])
+    assert rule_weights(show_everything()).steps.tolist() == pytest.approx([1 / g for g in range(1, 7)])
