@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,6 +13,8 @@ from rich.console import Console
 
 from agents.evaluation import EXAMPLES, evaluate
 from agents.file_options import Catalogue, Columns, FormatName, Limit, event_file
+from agents.options import milliseconds_of, quiet
+from agents.ranker import ranker, train_ranker
 from state.errors import FreshslateError
 from state.event import DEFAULT_TENANT
 from state.simulation.config import ShopConfig, demo_config
@@ -95,7 +96,7 @@ def demo(
     from stream.demo import DemoOptions, run_demo  # noqa: PLC0415 - the runtime takes a second to import
     from stream.screens.demo import DemoScreen  # noqa: PLC0415
 
-    _quiet()
+    quiet()
     options = DemoOptions(seconds, workers, rate, seed, kill_every, result, keep)
     if not run_demo(options, DemoScreen(out)):
         raise typer.Exit(1)
@@ -129,7 +130,7 @@ def drill(
     from stream.drill.run import DrillOptions, run_drill  # noqa: PLC0415 - the runtime takes a second to import
     from stream.screens.drill import DrillScreen  # noqa: PLC0415
 
-    _quiet()
+    quiet()
     if faults == "list":
         out.print("\n".join(f"{name:<17} {fault.about}" for name, fault in FAULTS.items()), highlight=False)
         return
@@ -229,7 +230,7 @@ def replay(
     The catalogue goes first, to the topic items: from --catalogue, else what the events' file says of it.
     Lines that are no event are left out and listed by reason at the end.
     """
-    _quiet()
+    quiet()
     pace = speed_of(speed)
     source = event_file(file, form, limit=limit, columns=column, catalogue=catalogue)
     loaded = load_settings()
@@ -259,7 +260,7 @@ def inspect(
 
     Reads the user's partition of two topics; no worker needs to run.
     """
-    _quiet()
+    quiet()
     loaded = load_settings()
     if follow:
         _follow(loaded, user, tenant=tenant, slates=slates, as_text=as_text)
@@ -316,7 +317,7 @@ def simulate(
     from stream.simulate import SimulateOptions  # noqa: PLC0415
     from stream.simulate import simulate as play  # noqa: PLC0415
 
-    _quiet()
+    quiet()
     config = (
         demo_config(rate) if hasty else ShopConfig(events_per_second=rate, shoppers=shoppers, items=items)
     )
@@ -356,7 +357,7 @@ def compare(
     from stream.experiment import compare_groups  # noqa: PLC0415 - the runtime takes a second to import
     from stream.screens.experiment import print_comparison  # noqa: PLC0415
 
-    _quiet()
+    quiet()
     begin = None if since is None else now_ms() - milliseconds_of(since)
     found = asyncio.run(compare_groups(load_settings(), since=begin))
     if as_text:
@@ -366,21 +367,14 @@ def compare(
 
 
 app.command(epilog=EXAMPLES)(evaluate)
-
-
-def milliseconds_of(text: str) -> int:
-    """A duration option such as 24h, in milliseconds."""
-    from stream.experiment import duration_ms  # noqa: PLC0415
-
-    try:
-        return duration_ms(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
-def _quiet() -> None:
-    """The client tells every retry on standard error; what fails for good is raised."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+app.command(
+    "train-ranker",
+    epilog="Examples: [bold]freshslate train-ranker --since 7d[/], "
+    "[bold]freshslate train-ranker --every 6[/]",
+)(train_ranker)
+app.command(
+    epilog="Examples: [bold]freshslate ranker[/], [bold]freshslate ranker --publish monday.ranker[/]"
+)(ranker)
 
 
 if __name__ == "__main__":

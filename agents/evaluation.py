@@ -1,7 +1,7 @@
 """`freshslate evaluate`: wiring of the options to `stream.evaluation`."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,11 +15,14 @@ from state.retrieval.config import ModelConfig
 from stream.config import load_settings
 
 if TYPE_CHECKING:
+    from state.evaluation.contenders import Contender
+    from state.evaluation.protocols import Questions
     from stream.evaluation import Make, MarkedEvents, Plan, Split
     from stream.tuning import Tuned
     from stream.validation import MakeWith
 
 ENGINE = "freshslate"
+RANKED = f"{ENGINE}, ranker"
 BASELINES = ("popularity", "repeat", "covisitation", "sr", "sknn", "vsknn", "stan", "vstan", "vmis")
 """Those of `state.evaluation.baselines.registry`, whose import takes a second."""
 EXAMPLES = (
@@ -61,6 +64,9 @@ def evaluate(
     values: Annotated[
         list[str] | None, typer.Option("--set", help="A parameter of the models, NAME=VALUE; several times.")
     ] = None,
+    ranker: Annotated[
+        bool, typer.Option("--ranker", help="Beside it: with a ranker, trained on what is before the test.")
+    ] = False,
     variants: Annotated[
         list[str] | None,
         typer.Option("--variant", help="One more configuration, NAME=VALUE,NAME=VALUE; several times."),
@@ -111,13 +117,16 @@ def evaluate(
     engines = _engines(config, variants or (), make)
     if tune is not None:
         found = _tuned(events, plan, make, config, tune)
+        config = found.best.config
         _write_tuned(found, tuned, f"{path.name}, {protocol}, before {begin}")
-        engines[f"{ENGINE}, not tuned"] = engines[ENGINE]
-        engines[ENGINE] = partial(make, found.best.config)
+        untuned = engines[ENGINE]
+        engines[ENGINE] = partial(make, config)
+        engines[f"{ENGINE}, not tuned"] = untuned
     if freshness:
         written = _freshness(events, plan, engines[ENGINE], plot)
     else:
-        written = _comparison(events, plan, engines, _names(baselines), plot)
+        ranked = partial(make, config) if ranker else None
+        written = _comparison(events, plan, engines, _names(baselines), plot, ranked=ranked)
     if result is not None:
         result.write_text(json.dumps(written, indent=2) + "\n")
         out.print(f"written to {result}", highlight=False)
@@ -210,6 +219,8 @@ def _comparison(
     engines: Mapping[str, "Make"],
     baselines: Sequence[str],
     plot: Path | None,
+    *,
+    ranked: "Callable[..., Contender] | None",
 ) -> dict[str, Any]:
     from state.evaluation.results import as_json  # noqa: PLC0415
     from stream.charts import plot_results  # noqa: PLC0415
@@ -219,6 +230,9 @@ def _comparison(
     makers = contenders(engines, baselines, plan)
     with EvaluationScreen(out) as screen:
         questions = ask(events, plan)
+        if ranked is not None:
+            # First, so that differences are those of the ranker.
+            makers = {RANKED: _with_ranker(questions, ranked)} | makers
         results = compare_contenders(questions, makers, seed=plan.seed, on_progress=screen.show)
     stated = statement(events, questions, plan)
     print_statement(out, stated)
@@ -226,6 +240,18 @@ def _comparison(
     if plot is not None:
         plot_results(results, f"{plan.protocol}, {events.split}", plot)
     return {"protocol": stated, **as_json(results)}
+
+
+def _with_ranker(questions: "Questions", engine: "Callable[..., Contender]") -> "Make":
+    """The engine with a ranker that is trained here, on the last period before the test."""
+    from stream.ranker import decode_ranker, ranker_of  # noqa: PLC0415
+    from stream.retrain import train_before_test  # noqa: PLC0415
+    from stream.screens.ranker import print_card  # noqa: PLC0415
+
+    out.print("training the ranker on the last period before the test")
+    artefact = decode_ranker(train_before_test(questions, lambda step: engine(rerank=step)))
+    print_card(out, artefact)
+    return partial(engine, rerank=ranker_of(artefact))
 
 
 def _freshness(events: "MarkedEvents", plan: "Plan", make: "Make", plot: Path | None) -> dict[str, Any]:

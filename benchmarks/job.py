@@ -21,6 +21,7 @@ from state.slate import Delta
 from stream.codecs import decode_delta, encode_delta
 from stream.config import Settings
 from stream.event_file import EventList
+from stream.ranker import publish_ranker
 from stream.replay import replay
 from stream.topics import create_topics, topic_specs
 
@@ -109,9 +110,11 @@ class Job:
         self._workers: list[subprocess.Popen[bytes]] = []
         self._deltas: AIOKafkaConsumer = None
 
-    async def start(self, history: Iterable[Delta]) -> None:
-        """Create the topics, give the models their past, and start the workers."""
+    async def start(self, history: Iterable[Delta], *, ranker: bytes | None = None) -> None:
+        """Create the topics, give the models their past and workers the ranker, and start the workers."""
         await create_topics(self.settings.broker, topic_specs(self.settings))
+        if ranker is not None:
+            await publish_ranker(self.settings, ranker)
         await teach(self.settings, history)
         self.folder.mkdir(parents=True)
         self._workers = [self._start(n) for n in range(self._wanted)]

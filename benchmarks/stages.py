@@ -23,10 +23,12 @@ from benchmarks.inputs import Input, deltas_of
 from state.event import Event
 from state.models import Models
 from state.policy.shares import Shares
+from state.ranking.ranker import Ranker
 from state.recommend import Recommender
 from state.slates import Slates
 from stream.codecs import decode_delta, encode_event
 from stream.config import Settings
+from stream.ranker import decode_ranker, ranker_of
 from stream.store import Memory, PartitionStore
 from stream.work import Engine, Result, work
 from stream.worker import (
@@ -50,6 +52,8 @@ STAGES: Final[Mapping[str, Sequence[tuple[Any, str]]]] = {
     "fold session": ((state.step, "fold_event"),),
     "attribute reward": ((state.step, "answered"),),
     "retrieve": ((state.recommend, "retrieve_all"),),
+    "features": ((state.recommend, "featurise"),),
+    "rank": ((Ranker, "rank"),),
     "choose": (),
     "render items": ((state.recommend, "render"),),
     "build slate": ((Recommender, "__call__"),),
@@ -113,12 +117,17 @@ class Stopwatch:
             yield
 
 
-def measure(given: Input) -> Stages:
-    """Warm up on history and warm-up events, then measure the first round plainly, the second in stages."""
+def measure(given: Input, ranker: bytes | None = None) -> Stages:
+    """Warm up on history and warm-up events, then measure the first round plainly, the second in stages.
+
+    With the artefact of a ranker, that one orders the candidates.
+    """
     settings = Settings()
     warm(settings)
     with TemporaryDirectory() as folder:
         bench = Bench(settings, Path(folder))
+        if ranker is not None:
+            bench.recommender.ranker = ranker_of(decode_ranker(ranker))
         bench.models.learn(deltas_of(given.history))
         bench.run(records(given.warm_up, 0))
         calm_collector()
@@ -152,12 +161,9 @@ class Bench:
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.models = Models(model_config(settings))
         self.shares = shares(settings)
+        self.recommender = Recommender(self.models, self.shares, recommend_rules(settings))
         self.engine = Engine(
-            decide=Recommender(
-                self.models,
-                self.shares,
-                recommend_rules(settings),
-            ),
+            decide=self.recommender,
             events=event_rules(settings),
             step=step_rules(settings),
             writer="benchmark",

@@ -28,6 +28,7 @@ from benchmarks.stages import measure
 from benchmarks.wire import WireResult, WireTask
 from stream.config import Settings
 from stream.java import KAFKA_VERSION
+from stream.ranker import RankerRefused, decode_ranker
 from stream.topics import BATCH_BYTES, TopicSpec, create_topics
 
 GUARANTEES: Final = ("exactly_once", "at_least_once")
@@ -68,12 +69,26 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--guarantees", nargs="+", choices=GUARANTEES, default=GUARANTEES, help="jobs (default: both)"
     )
+    parser.add_argument(
+        "--ranker", type=read_ranker, help="what orders the candidates, a file of `freshslate train-ranker`"
+    )
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the streams (default %(default)s)")
     parser.add_argument("--json", type=Path, default=RESULTS / "throughput.json", help="where numbers go")
     parser.add_argument("--markdown", action="store_true", help="print Markdown tables, for the docs")
     parser.add_argument("--no-faust", action="store_true", help="leave out stock faust with the trivial step")
     parser.add_argument("--no-stages", action="store_true", help="leave out the pass in this process")
     return parser.parse_args(given)
+
+
+def read_ranker(path: str) -> bytes:
+    """An artefact that workers of this version take."""
+    try:
+        value = Path(path).read_bytes()
+        decode_ranker(value)
+    except (OSError, RankerRefused) as error:
+        message = f"{path} is no ranker to serve with: {error}"
+        raise argparse.ArgumentTypeError(message) from error
+    return value
 
 
 async def run(options: argparse.Namespace, console: Console) -> Report:
@@ -135,7 +150,7 @@ class Bench:
         try:
             self.console.print(f"{given.name}, workers: {self.workers}; warming up", highlight=False)
             for job in self.jobs.values():
-                await job.start(deltas_of(given.history))
+                await job.start(deltas_of(given.history), ranker=self.options.ranker)
             await asyncio.gather(*(job.process(given.warm_up) for job in self.jobs.values()))
             rounds, wires, fausts, payload = await self._rounds()
         finally:
@@ -153,7 +168,7 @@ class Bench:
             rounds,
             spent,
             fausts,
-            None if self.options.no_stages else measure(given),
+            None if self.options.no_stages else measure(given, self.options.ranker),
         )
 
     async def _rounds(self) -> tuple[dict[str, list[JobRound]], list[WireRound], list[float], int]:

@@ -4,18 +4,20 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final
 
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from state.models import Models
 from state.policy.base import Choices, Policy
 from state.policy.shares import Shares
 from state.profile import Profile
+from state.ranking.features import FEATURE_SET, featurise
+from state.ranking.ranker import Ranker
 from state.render import Rendered, render
 from state.retrieval.arrays import Longs
 from state.retrieval.blend import Query, Ranked, retrieve_all
 from state.seeds import seeds_of
 from state.session import bought_since, session_index
-from state.slate import Trigger
+from state.slate import SCHEMA_VERSION, Trigger
 from state.slates import Asked, Slates, WireSlate
 
 _DAY_MS: Final = 86_400_000
@@ -30,6 +32,8 @@ class RecommendRules(Struct, frozen=True):
     """Candidates the policy chooses from."""
     exclude_bought_ms: int = 7 * _DAY_MS
     """How long an item that the user bought is left out."""
+    log_features: bool = False
+    """Whether slates say what a ranker sees of their items, for training on them later."""
 
 
 class Recommender:
@@ -39,9 +43,14 @@ class Recommender:
         models: Where candidates come from, for every user the same.
         shares: Which policy draws whose slates.
         rules: What a slate is made of.
+
+    Attributes:
+        ranker: What orders the candidates; None leaves them as the blend has them. It may be replaced between
+            two calls.
     """
 
     def __init__(self, models: Models, shares: Shares, rules: RecommendRules) -> None:
+        self.ranker: Ranker | None = None
         self._models = models
         self._shares = shares
         self._rules = rules
@@ -53,11 +62,17 @@ class Recommender:
         rules, policy_of = self._rules, self._shares.policy_of
         queries = [query_of(profile, inbound.origin.time, rules) for profile, inbound in asked]
         ranked = retrieve_all(self._models, queries, rules.candidates)
+        ranker = self.ranker
+        featured = featurise(self._models, queries, ranked) if ranker or rules.log_features else None
+        if ranker and featured:
+            ranked = ranker.rank(ranked, featured)
         policies = [policy_of(inbound.event.key) for _, inbound in asked]
         seeds = seeds_of([inbound.origin for _, inbound in asked])
         choices = _draw(policies, ranked, rules.slots, seeds)
-        rendered = render(self._models.items.written(), ranked, choices)
-        wire = _wire_slates(asked, policies, seeds.tolist(), ranked.counts.tolist(), rendered)
+        logged = featured if rules.log_features else None
+        rendered = render(self._models.items.written(), ranked, choices, logged)
+        marks = ranker.version if ranker else UNSET, FEATURE_SET if logged else UNSET
+        wire = _wire_slates(asked, policies, seeds.tolist(), ranked.counts.tolist(), rendered, marks)
         return Slates(wire, rendered.ends, rendered.hashes, rendered.propensities)
 
 
@@ -81,7 +96,9 @@ def _wire_slates(
     seeds: Sequence[int],
     counts: Sequence[int],
     rendered: Rendered,
+    marks: tuple[str | UnsetType, str | UnsetType],
 ) -> list[WireSlate]:
+    """Put the slates together; `marks` are their `ranker` and `feature_set`."""
     slates = []
     name = start = 0
     for (_, (event, origin)), policy, seed, count, name_end, end, probable in zip(
@@ -110,6 +127,8 @@ def _wire_slates(
                 candidates_hash(rendered.names[name:name_end]),
                 Raw(rendered.items[start:end]),
                 probable or None,
+                SCHEMA_VERSION,
+                *marks,
             )
         )
         name, start = name_end, end

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from state.interner import Written, pack_strings
 from state.kernel import kernel
 from state.policy.base import Choices
+from state.ranking.features import N_FEATURES, Featured
 from state.retrieval.arrays import Doubles, Floats, Ints, Longs
 from state.retrieval.blend import Ranked
 from state.retrieval.weights import SOURCES
@@ -30,12 +31,16 @@ _PIECES, _PIECE_ENDS = pack_strings(
         ',"propensity":',
         ',"sources":[',
         "]},",
+        '],"features":[',
         *(f'{{"name":"{name}","score":' for name in SOURCES),
     ]
 )
-_ITEM, _POSITION, _SCORE, _PROPENSITY, _SOURCES, _END, _NAMES = range(1, 8)
+_ITEM, _POSITION, _SCORE, _PROPENSITY, _SOURCES, _END, _FEATURES, _NAMES = range(1, 9)
 _ITEM_BYTES: Final = int(_PIECES.size) + (len(SOURCES) + 3) * (LONGEST + 2)
-"""Bytes of an item at most, its id left out."""
+"""Bytes of an item at most, its id and its features left out."""
+_FEATURES_BYTES: Final = N_FEATURES * (LONGEST + 1)
+_NO_ITEMS: Final = np.zeros((0, 0), np.int32)
+_NO_VALUES: Final = np.zeros((0, 0, 0), np.float32)
 _ESCAPED_BYTES: Final = 6
 """Bytes at most of one byte of an id, `\\u001f`."""
 _QUOTE, _BACKSLASH, _SPACE, _COMMA, _NEWLINE, _OPEN, _CLOSE, _BRACE = (
@@ -68,14 +73,19 @@ class Rendered(NamedTuple):
     """[n] product of a slate's propensities as they are written; 0 where it underflows."""
 
 
-def render(written: Written, ranked: Ranked, choices: Choices) -> Rendered:
-    """Render the slates that `choices` drew from the candidates `ranked`."""
+def render(written: Written, ranked: Ranked, choices: Choices, featured: Featured | None = None) -> Rendered:
+    """Render the slates that `choices` drew from the candidates `ranked`.
+
+    With `featured`, which holds these candidates in any order, the items say their features; one that it does
+    not hold has an empty list.
+    """
     rows, slots = choices.indices.shape
     ends = np.zeros(rows + 1, np.int64)
     np.cumsum(np.minimum(ranked.counts, slots), out=ends[1:])
     hashes, propensities = np.empty(ends[-1], np.uint32), np.empty(ends[-1], np.float32)
     products = np.empty(rows)
     names, name_ends = _join_names(written.text, written.ends, ranked.items, ranked.counts)
+    featured_items, values = (_NO_ITEMS, _NO_VALUES) if featured is None else featured[:2]
     items, item_ends = _render(
         written.text,
         written.ends,
@@ -88,6 +98,8 @@ def render(written: Written, ranked: Ranked, choices: Choices) -> Rendered:
         hashes,
         propensities,
         products,
+        featured_items,
+        values,
     )
     return Rendered(
         items.data,
@@ -137,9 +149,13 @@ def _render(
     hashes: Hashes,
     flat_propensities: Floats,
     products: Doubles,
+    featured: Ints,
+    values: Floats,
 ) -> tuple[Buffer, Longs]:
     """Write each row's items; fill `hashes`, `flat_propensities` and `products` as in `Rendered`."""
-    buffer = np.empty(_most_bytes(text_ends, candidates, indices, ends), np.uint8)
+    has_features = values.size > 0
+    size = _most_bytes(text_ends, candidates, indices, ends) + has_features * ends[-1] * _FEATURES_BYTES
+    buffer = np.empty(size, np.uint8)
     buffer_ends = np.empty(products.size, np.int64)
     at = 0
     for row in range(products.size):
@@ -157,6 +173,9 @@ def _render(
             at = write_decimal(buffer, _put(buffer, at, _PROPENSITY), digits, scale)
             product *= digits / power_of_ten(scale)
             at = _put_sources(buffer, _put(buffer, at, _SOURCES), contributions[row, index])
+            if has_features:
+                at = _put(buffer, at, _FEATURES)
+                at = _put_features(buffer, at, featured[row], item, values[row])
             at = _put(buffer, at, _END)
             hashes[ends[row] + place] = text_hashes[item]
             flat_propensities[ends[row] + place] = propensity
@@ -201,6 +220,20 @@ def _put_sources(buffer: Buffer, at: int, shares: Floats) -> int:
             at = write_number(buffer, _put(buffer, at, _NAMES + source), shares[source])
             buffer[at] = _BRACE
             at += 1
+    return at
+
+
+@kernel
+def _put_features(buffer: Buffer, at: int, featured: Ints, item: int, values: Floats) -> int:
+    """Write the features [features, lanes] of the candidate that is this item; none of any other item."""
+    place = 0
+    while place < featured.size and featured[place] != item:
+        place += 1
+    for feature in range(values.shape[0] if place < featured.size else 0):
+        if feature:
+            buffer[at] = _COMMA
+            at += 1
+        at = write_number(buffer, at, values[feature, place])
     return at
 
 

@@ -9,7 +9,7 @@ worker builds tens of thousands of them.
 
 from typing import NamedTuple
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 SCHEMA_VERSION = 1
 
@@ -19,7 +19,7 @@ class Source(Struct, frozen=True, gc=False):
 
     name: str
     score: float
-    """Its share of the blended score, after normalising and weighting."""
+    """Its share of the blended score, after normalising and weighting; a ranker changes none of it."""
 
 
 class SlateItem(Struct, frozen=True, gc=False):
@@ -29,11 +29,13 @@ class SlateItem(Struct, frozen=True, gc=False):
     position: int
     """1-based."""
     score: float
-    """Blended score, at least 0."""
+    """Blended score, or the ranker's where the slate names one; at least 0."""
     propensity: float
     """Probability of this item at this position given the items above it, (0, 1]; a float32 value in its
     shortest decimal form (`state.shortest`), so that slates, profiles and rewards agree."""
     sources: tuple[Source, ...]
+    features: tuple[float, ...] | UnsetType = UNSET
+    """What a ranker sees of the item, where the slate names a `feature_set`; float32 as `propensity`."""
 
 
 class Trigger(Struct, frozen=True, gc=False):
@@ -68,6 +70,10 @@ class Slate(Struct, frozen=True, kw_only=True, gc=False):
     slate_propensity: float | None = None
     """Probability of the whole ordered slate; absent where it underflows."""
     schema_version: int = SCHEMA_VERSION
+    ranker: str | UnsetType = UNSET
+    """Version of the ranker that scored and ordered the candidates; absent where the blend did."""
+    feature_set: str | UnsetType = UNSET
+    """`state.ranking.features.FEATURE_SET` of the logged features; absent where none are logged."""
 
 
 class Reward(Struct, frozen=True, kw_only=True, gc=False):
@@ -93,6 +99,7 @@ class Reward(Struct, frozen=True, kw_only=True, gc=False):
     delay_seconds: float
     """Event time of the feedback minus time of the slate; negative if the clocks disagree."""
     features: tuple[float, ...] = ()
+    """Empty: they are in the slate, with all the items that this one was shown beside."""
     schema_version: int = SCHEMA_VERSION
 
 

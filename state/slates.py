@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias, overload
 
 import msgspec
 import numpy as np
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from state.event import Inbound
 from state.profile import OpenSlate, Profile, item_hash
@@ -42,6 +42,8 @@ class WireSlate(Struct, frozen=True, gc=False):
     items: msgspec.Raw
     slate_propensity: float | None = None
     schema_version: int = SCHEMA_VERSION
+    ranker: str | UnsetType = UNSET
+    feature_set: str | UnsetType = UNSET
 
 
 _WIRE: Final = msgspec.json.Decoder(WireSlate)

@@ -22,6 +22,7 @@ from stream.environment import PREFIX, ConfigError, env_name, problems, service_
 from stream.faults import parse_fault_point
 from stream.misfits import misfits
 from stream.model_file import check_model_file
+from stream.topic_names import TopicNames
 
 __all__ = ["ConfigError", "SettingRow", "Settings", "load_settings", "settings_table"]
 
@@ -74,7 +75,7 @@ CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Retention = Annotated[int, AfterValidator(_retention)]
 
 
-class Settings(BaseSettings):
+class Settings(TopicNames, BaseSettings):
     """All settings; immutable. Build it with `load_settings`, which explains what is wrong.
 
     Durations are seconds and sizes bytes, as the names and `settings_table` say.
@@ -243,6 +244,12 @@ class Settings(BaseSettings):
         "four settings above it go first where they are set. All workers need the same parameters.",
     )
 
+    log_features: bool = setting(
+        False,
+        "",
+        "Whether slates say what a ranker sees of each item, which freshslate train-ranker learns from. Some "
+        "1 KB more a slate of 10 items.",
+    )
     data_dir: Path = setting(
         Path(".freshslate"),
         "path",
@@ -310,56 +317,9 @@ class Settings(BaseSettings):
         return "broker" in self.model_fields_set
 
     @property
-    def input_topics(self) -> tuple[str, ...]:
-        """The topics that events are read from, in the order of `inputs`."""
-        return tuple(self.topic_prefix + name for name in self.inputs)
-
-    @property
     def most_cycle_events(self) -> int:
         """Most events of one cycle."""
         return self.cycle_max_events or _CYCLE_EVENTS[self.processing_guarantee]
-
-    @property
-    def items_topic(self) -> str:
-        """The catalogue."""
-        return f"{self.topic_prefix}items"
-
-    @property
-    def slates_topic(self) -> str:
-        """What is published, with its decision log."""
-        return f"{self.topic_prefix}slates"
-
-    @property
-    def rewards_topic(self) -> str:
-        """Feedback joined to the decision it answers."""
-        return f"{self.topic_prefix}rewards"
-
-    @property
-    def deltas_topic(self) -> str:
-        """What each micro-batch teaches the shared models."""
-        return f"{self.topic_prefix}deltas"
-
-    @property
-    def profiles_topic(self) -> str:
-        """Changelog of the state per user."""
-        return f"{self.topic_prefix}profiles"
-
-    @property
-    def dlq_topic(self) -> str:
-        """Dead letters of every input."""
-        return f"{self.topic_prefix}events.dlq"
-
-    @property
-    def own_topics(self) -> tuple[str, ...]:
-        """Every topic but the inputs."""
-        return (
-            self.items_topic,
-            self.slates_topic,
-            self.rewards_topic,
-            self.deltas_topic,
-            self.profiles_topic,
-            self.dlq_topic,
-        )
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -222,6 +222,23 @@ MODEL_SESSIONS: Final = _gauge("model_sessions", "sessions", "Sessions that can 
 MODEL_RULES: Final = _gauge("model_rules", "rules", "Pairs of items kept as rules.")
 MODEL_BYTES: Final = _gauge("model_bytes", "bytes", "Arrays of a shared model.", "model")
 
+# The ranker
+RANKER: Final = Metric(
+    f"{NAMESPACE}_ranker_info",
+    "info",
+    "",
+    "Version of the learned ranker that serves; always 1, absent where the blend serves alone.",
+    ("version",),
+)
+RANKER_TRAINED: Final = _gauge(
+    "ranker_trained_timestamp_seconds", "seconds", "When that ranker was trained, since the epoch."
+)
+RANKER_REFUSED: Final = _counter(
+    "ranker_refused",
+    "rankers",
+    "Published rankers that were damaged or did not fit; the one before serves on.",
+)
+
 BUILD: Final = Metric(
     f"{NAMESPACE}_build_info",
     "info",
@@ -286,6 +303,10 @@ class Metrics(Collector):
     def forget(self, metric: Metric, *labels: str) -> None:
         """Show no such sample any more."""
         self._values[metric].pop(labels, None)
+
+    def clear(self, metric: Metric) -> None:
+        """Show no sample of this gauge any more."""
+        self._values[metric].clear()
 
     def observe(self, metric: Metric, values: Iterable[float] | Values, *labels: str) -> None:
         """Count values into a histogram."""

@@ -15,6 +15,7 @@ async def read_topic(
     *,
     partitions: Collection[int] | None = None,
     last: int | None = None,
+    since: int | None = None,
 ) -> AsyncIterator[ConsumerRecord[bytes | None, bytes | None]]:
     """Yield every record that is in the topic now and is or gets committed, each partition's in offset order.
 
@@ -27,6 +28,7 @@ async def read_topic(
         topic: to read.
         partitions: the ones to read; all if not given.
         last: how many offsets before its end a partition is read from; from its beginning if not given.
+        since: record timestamp from which on to read, epoch milliseconds; instead of `last`.
 
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer, or has no such topic.
@@ -41,7 +43,10 @@ async def read_topic(
         ends = await _high_watermarks(bootstrap_servers, tps)
         waiting = set(tps)
         consumer.assign(tps)
-        if last is None:
+        if since is not None:
+            for tp, found in (await consumer.offsets_for_times(dict.fromkeys(tps, since))).items():
+                consumer.seek(tp, ends[tp] if found is None else found.offset)
+        elif last is None:
             await consumer.seek_to_beginning(*tps)
         else:
             for tp, first in (await consumer.beginning_offsets(tps)).items():

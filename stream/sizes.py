@@ -16,6 +16,9 @@ from stream.metrics import (
     MODEL_SESSIONS,
     OPEN,
     QUEUE,
+    RANKER,
+    RANKER_REFUSED,
+    RANKER_TRAINED,
     REPLICA_LAG,
     REPLICA_RECORDS,
     REPLICA_SKIPPED,
@@ -23,6 +26,7 @@ from stream.metrics import (
     Metrics,
 )
 from stream.partitions import Partitions
+from stream.ranker import RankerFollower
 from stream.replica import Replica
 
 
@@ -56,3 +60,13 @@ def _measure_replica(metrics: Metrics, replica: Replica) -> None:
         metrics.set(REPLICA_RECORDS, records, topic)
     for topic, offsets in replica.lag().items():
         metrics.set(REPLICA_LAG, offsets, topic)
+
+
+def measure_ranker(metrics: Metrics, rankers: RankerFollower) -> None:
+    """Say which ranker serves."""
+    metrics.clear(RANKER)
+    metrics.clear(RANKER_TRAINED)
+    if rankers.artefact is not None:
+        metrics.set(RANKER, 1, rankers.artefact.version)
+        metrics.set(RANKER_TRAINED, rankers.artefact.card.trained_at / 1000)
+    metrics.set(RANKER_REFUSED, rankers.refused)

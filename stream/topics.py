@@ -100,6 +100,11 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
         spec(settings.deltas_topic, {**written, **_deleted_after(settings.deltas_retention_seconds)}),
         spec(settings.profiles_topic, {**written, **PROFILES_CONFIG}),
         spec(
+            settings.rankers_topic,
+            {**written, "cleanup.policy": "compact"},
+            is_copartitioned=False,
+        ),
+        spec(
             settings.dlq_topic,
             {**written, **_deleted_after(settings.dlq_retention_seconds)},
             is_copartitioned=False,

@@ -24,6 +24,8 @@ from state.policy.registry import make_policy
 from state.policy.shares import Shares
 from state.policy.uniform import Uniform
 from state.profile import NEW_PROFILE
+from state.ranking.ranker import Ranker
+from state.ranking.trees import trees_of
 from state.recommend import Recommender, RecommendRules
 from state.retrieval.config import ModelConfig, parse_weights
 from state.seeds import seed_of
@@ -42,8 +44,9 @@ from stream.partitions import Partitions
 from stream.published import Published
 from stream.pulse import pulse
 from stream.quiet import quieten
+from stream.ranker import RankerFollower
 from stream.replica import Replica
-from stream.sizes import measure_build, measure_sizes
+from stream.sizes import measure_build, measure_ranker, measure_sizes
 from stream.topics import check_topics, topic_specs
 from stream.transaction import Publisher, TransactionalPublisher, end_transaction_of
 from stream.work import Engine, work
@@ -92,6 +95,7 @@ class Worker:
         )
         self.metrics = Metrics()
         decide = recommender(settings, self.replica.models)
+        self.rankers = RankerFollower(settings, partial(setattr, decide, "ranker"))
         published = published_over(decide, settings)
         self.partitions = Partitions(settings, folder, writer=self._transactional_id, published=published)
         self.loop = Loop(
@@ -106,6 +110,7 @@ class Worker:
         self.metrics.before_scrape(
             partial(measure_sizes, self.metrics, self.loop, self.partitions, self.replica)
         )
+        self.metrics.before_scrape(partial(measure_ranker, self.metrics, self.rankers))
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -124,13 +129,14 @@ class Worker:
             asyncio.to_thread(warm, self._settings),
             end_open_transaction(self._former, self._settings),
         )
-        following = asyncio.create_task(self.replica.run(), name="replica")
-        self._tasks = [following]
-        caught_up = asyncio.create_task(self.replica.caught_up.wait())
-        await asyncio.wait({following, caught_up}, return_when=asyncio.FIRST_COMPLETED)
-        if following.done():
-            caught_up.cancel()
-            following.result()
+        for follower, name in ((self.replica, "replica"), (self.rankers, "rankers")):
+            following = asyncio.create_task(follower.run(), name=name)
+            self._tasks.append(following)
+            caught_up = asyncio.create_task(follower.caught_up.wait())
+            await asyncio.wait({following, caught_up}, return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                caught_up.cancel()
+                following.result()
         beating = pulse(partial(self.metrics.observe, LOOP_DELAY))
         self._tasks.append(asyncio.create_task(beating, name="pulse"))
         self._tasks.append(asyncio.create_task(self.loop.run(), name="loop"))
@@ -276,6 +282,7 @@ def recommend_rules(settings: Settings) -> RecommendRules:
         slots=settings.slate_size,
         candidates=settings.candidates,
         exclude_bought_ms=settings.exclude_bought_seconds * 1000,
+        log_features=settings.log_features,
     )
 
 
@@ -332,7 +339,10 @@ def warm(settings: Settings) -> None:
     models.warm()
     event = Event(event_id="warm", type="search", user_id="warm", time=0)
     asked = NEW_PROFILE, Inbound(event, Origin("warm", 0, 0, 0))
-    recommender(settings, models)([asked])
+    decide = recommender(settings, models)
+    decide([asked])
+    decide.ranker = Ranker(trees_of(()), "warm")
+    decide([asked])
     as_double(1.0)
     scores = np.linspace(1.0, 0.0, settings.candidates, dtype=np.float32)
     for each in shares(settings).policies:

@@ -29,6 +29,8 @@ NAMES = [
     ["inspect"],
     ["simulate"],
     ["compare"],
+    ["train-ranker"],
+    ["ranker"],
 ]
 
 
@@ -119,6 +121,7 @@ def test_a_simulated_day_is_a_file_that_replay_reads(tmp_path: Path) -> None:
         (["inspect", "u1"], f"no Kafka broker answers at {NOBODY}"),
         (["simulate", "--hasty"], f"no Kafka broker answers at {NOBODY}"),
         (["compare"], f"no Kafka broker answers at {NOBODY}"),
+        (["ranker"], f"no Kafka broker answers at {NOBODY}"),
         (["topics", "create"], f"no Kafka broker answers at {NOBODY}"),
         (["topics", "check"], f"no Kafka broker answers at {NOBODY}"),
         (["worker"], f"no Kafka broker answers at {NOBODY}"),

@@ -11,9 +11,11 @@ from agents import commands
 from agents.evaluation import BASELINES, configured
 from state.evaluation.baselines import registry
 from state.retrieval.config import ModelConfig
+from stream import training
 from stream.codecs import encode_event
 from stream.model_file import read_model_file
 from tests.stream.evaluations import made
+from tests.stream.made_ranker import lightgbm_or_skip
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +50,23 @@ def test_it_compares_with_baselines_and_writes_json(file: Path, tmp_path: Path) 
     ours = found["configurations"]["freshslate"]
     assert ours["predictions"] == found["protocol"]["predictions"] > 100
     assert 0 < ours["mrr@20"] < ours["hr@20"] <= 1
+
+
+def test_a_ranker_is_trained_before_the_test_and_compared_first(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lightgbm_or_skip()
+    monkeypatch.setattr(training, "LEAST_LISTS", 10)
+    written = tmp_path / "result.json"
+    code, output = run(
+        str(file), "--format", "jsonl", "--split", "3d", "--ranker", "--baselines", "popularity",
+        "--json", str(written),
+    )  # fmt: skip
+    assert code == 0, output
+    assert "the last period before the test" in output
+    found = json.loads(written.read_text())
+    assert list(found["configurations"]) == ["freshslate, ranker", "freshslate", "popularity"]
+    assert list(found["differences"]) == ["freshslate", "popularity"]
 
 
 @pytest.mark.parametrize("protocol", ["daily", "prequential"])

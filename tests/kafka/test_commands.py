@@ -100,7 +100,7 @@ def test_topics_are_created_once_and_then_checked(shell: Shell, prefix: str) -> 
     assert created.returncode == 0
     assert created.stdout.splitlines()[0] == f"created {prefix}events"
     assert shell.run("topics", "create").stdout == "nothing to create\n"
-    assert shell.run("topics", "check").stdout == "7 topics are as they should be\n"
+    assert shell.run("topics", "check").stdout == "8 topics are as they should be\n"
 
 
 def test_a_replay_ends_with_counts_and_rejects_by_reason(shell: Shell) -> None:

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import UNSET
+from msgspec.json import encode as encode_json
 
 from state.catalogue import CatalogueItem
 from state.event import Event, EventItem, Inbound, Origin
@@ -15,13 +17,16 @@ from state.policy.shares import Shares
 from state.policy.softmax import Softmax
 from state.policy.uniform import Uniform
 from state.profile import NEW_PROFILE
+from state.ranking.features import FEATURE_SET, featurise
 from state.recommend import Recommender, RecommendRules, candidates_hash, query_of
-from state.retrieval.blend import SOURCES, Query, retrieve
+from state.retrieval.blend import SOURCES, Query, retrieve, retrieve_all
 from state.retrieval.config import ModelConfig
 from state.seeds import seed_of
 from state.session import SessionRules, fold_event
 from state.shortest import as_double
 from state.slate import Slate, SlateItem, Source, Trigger
+from state.slates import Slates
+from tests.state.ranking.made import made_ranker
 from tests.state.retrieval.shops import make_delta, make_interactions
 
 T = 1_763_831_000_000
@@ -358,3 +363,79 @@ def test_slates_decided_together_are_those_decided_one_at_a_time(shop, histories
     asked = [asked_by(f"u{n}", history, 10 * n) for n, history in enumerate(histories)]
     slates = Recommender(shop, WIDE, RULES)(asked)
     assert list(slates) == [one_at_a_time(shop, *each) for each in asked]
+
+
+# With a ranker ---------------------------------------------------------------------------------------
+
+LOGGING = RecommendRules(slots=5, candidates=20, log_features=True)
+FULL = RecommendRules(slots=20, candidates=20)
+GREEDY = everyone(EpsilonGreedy(epsilon=1e-6))
+
+
+def ranked_slate(models, ranker, rules=RULES, shares=GREEDY):
+    decide = Recommender(models, shares, rules)
+    decide.ranker = ranker
+    asked = inbound(["i2"])
+    return decide([(after(asked), asked)])[0]
+
+
+def test_a_ranker_orders_the_candidates_and_the_slate_names_it(shop):
+    ranker = made_ranker()
+    query = query_of(after(inbound(["i2"])), T, RULES)
+    blended = retrieve_all(shop, [query], 20)
+    ranked = ranker.rank(blended, featurise(shop, [query], blended)).of(0)
+    slate = ranked_slate(shop, ranker)
+    assert item_ids(slate) == [shop.item_ids[item] for item in ranked.items[:5]]
+    assert item_ids(slate) != [shop.item_ids[item] for item in blended.of(0).items[:5]]
+    assert [item.score for item in slate.items] == [as_double(score) for score in ranked.scores[:5]]
+    assert slate.ranker == ranker.version
+    names = "\n".join(shop.item_ids[item] for item in ranked.items)
+    assert slate.candidates_hash == candidates_hash(names.encode())
+
+
+def test_the_sources_of_a_ranked_item_are_still_those_of_the_blend(shop):
+    plain = {item.item_id: item for item in ranked_slate(shop, None, FULL).items}
+    for item in ranked_slate(shop, made_ranker(), FULL).items:
+        assert item.sources == plain[item.item_id].sources
+        assert plain[item.item_id].score != item.score
+
+
+def test_another_ranker_takes_over_between_two_slates(shop):
+    decide = Recommender(shop, GREEDY, RULES)
+    asked = inbound()
+    versions = []
+    for ranker in (None, made_ranker(1, "first"), made_ranker(2, "second"), None):
+        decide.ranker = ranker
+        versions.append(decide([(after(asked), asked)])[0].ranker)
+    assert versions == [UNSET, "first", "second", UNSET]
+
+
+def test_without_a_ranker_a_slate_says_nothing_of_one(shop):
+    decide = Recommender(shop, GREEDY, RULES)
+    asked = inbound()
+    written = encode_json(decide([(after(asked), asked)]).wire[0])
+    assert b"ranker" not in written
+    assert b"feature" not in written
+
+
+@pytest.mark.parametrize("ranker", [None, made_ranker()])
+@pytest.mark.parametrize("shares", [WIDE, GREEDY])
+def test_logged_features_are_the_ones_that_were_ranked_by(shop, ranker, shares):
+    slate = ranked_slate(shop, ranker, LOGGING, shares)
+    query = query_of(after(inbound(["i2"])), T, RULES)
+    blended = retrieve_all(shop, [query], 20)
+    features = featurise(shop, [query], blended).of(0)
+    rows = {shop.item_ids[item]: row for item, row in zip(blended.of(0).items, features, strict=True)}
+    assert slate.feature_set == FEATURE_SET
+    for item in slate.items:
+        assert np.array(item.features, np.float32).tolist() == rows[item.item_id].tolist()
+
+
+def test_a_slate_with_features_comes_back_the_same_from_its_bytes(shop):
+    decide = Recommender(shop, GREEDY, LOGGING)
+    decide.ranker = made_ranker()
+    asked = inbound()
+    slates = decide([(after(asked), asked)])
+    value = encode_json(slates.wire[0])
+    assert encode_json(Slates.read([value]).wire[0]) == value
+    assert encode_json(Slates.of(slates).wire[0]) == value

@@ -4,10 +4,12 @@ import msgspec
 import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from state.interner import Interner
 from state.policy.base import Choices
 from state.profile import item_hashes
+from state.ranking.features import N_FEATURES, Featured
 from state.render import render
 from state.retrieval.blend import SOURCES, Ranked
 from state.shortest import as_double
@@ -116,3 +118,36 @@ def test_any_id_is_escaped_so_that_it_comes_back(item_id):
     rendered = render(Interner([item_id]).written(), ranked, choices)
     (item,) = msgspec.json.decode(rendered.items[: rendered.item_ends[0]])
     assert item["item_id"] == item_id
+
+
+@settings(max_examples=100, deadline=None)
+@given(runs(), st.integers(0, 1000))
+def test_features_are_those_of_the_item_whatever_the_order_of_the_candidates(run, seed):
+    ids, ranked, choices = run
+    rng = np.random.default_rng(seed)
+    items = rng.permuted(ranked.items, axis=1)
+    values = rng.choice(np.array([0, 1, 0.1, 12345, 1e-7], np.float32), (*items.shape, N_FEATURES))
+    featured = Featured(items, values.transpose(0, 2, 1).copy(), ranked.counts)
+    rendered = render(Interner(ids).written(), ranked, choices, featured)
+    read = [
+        msgspec.json.decode(part, type=list[SlateItem]) for part in parts(rendered.items, rendered.item_ends)
+    ]
+    for row, (slate, bare) in enumerate(zip(read, plain(ids, ranked, choices), strict=True)):
+        by_id = dict(zip([ids[item] for item in items[row]], values[row].tolist(), strict=True))
+        for item, without in zip(slate, bare, strict=True):
+            assert np.array(item.features, np.float32).tolist() == by_id[item.item_id]
+            assert replace(item, features=msgspec.UNSET) == without
+
+
+def test_an_item_that_is_no_candidate_has_no_features():
+    ranked = Ranked(
+        np.zeros((1, 1), np.int32),
+        np.ones((1, 1), np.float32),
+        np.zeros((1, 1, len(SOURCES)), np.float32),
+        np.ones(1, np.int32),
+    )
+    choices = Choices(np.zeros((1, 1), np.int32), np.ones((1, 1), np.float32))
+    others = Featured(np.ones((1, 1), np.int32), np.ones((1, N_FEATURES, 1), np.float32), ranked.counts)
+    rendered = render(Interner(["a", "b"]).written(), ranked, choices, others)
+    (item,) = msgspec.json.decode(rendered.items[: rendered.item_ends[0]])
+    assert item["features"] == []

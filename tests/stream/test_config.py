@@ -131,19 +131,6 @@ def test_a_weight_of_a_source_that_there_is_not_is_named(monkeypatch: pytest.Mon
     assert "'hours=0.1' is not one of session_knn, " in told
 
 
-def test_every_topic_carries_the_prefix() -> None:
-    settings = load_settings(topic_prefix="shop.", inputs="clicks,purchases")
-    assert settings.input_topics == ("shop.clicks", "shop.purchases")
-    assert settings.own_topics == (
-        "shop.items",
-        "shop.slates",
-        "shop.rewards",
-        "shop.deltas",
-        "shop.profiles",
-        "shop.events.dlq",
-    )
-
-
 def test_the_table_has_a_described_row_for_every_setting() -> None:
     rows = settings_table(load_settings(inputs="clicks,purchases"))
     assert len(rows) == len(Settings.model_fields)

@@ -1,4 +1,5 @@
 import platform
+from types import SimpleNamespace
 
 import pytest
 from prometheus_client import generate_latest
@@ -17,15 +18,20 @@ from stream.metrics import (
     MODEL_SESSIONS,
     OPEN,
     QUEUE,
+    RANKER,
+    RANKER_REFUSED,
+    RANKER_TRAINED,
     REPLICA_LAG,
     REPLICA_RECORDS,
     REPLICA_SKIPPED,
     SST_BYTES,
 )
+from stream.ranker import RankerFollower
 from stream.replica import Replica
-from stream.sizes import measure_build, measure_sizes
+from stream.sizes import measure_build, measure_ranker, measure_sizes
 from tests.state.retrieval.shops import make_delta
 from tests.stream.fakes import Rig
+from tests.stream.made_ranker import made_artefact
 from tests.stream.records import T, click, records
 
 
@@ -109,3 +115,24 @@ async def test_the_replicas_lag_is_shown_by_topic(rig, replica, monkeypatch):
 def test_the_build_says_which_program_runs(rig):
     measure_build(rig.metrics, Settings(processing_guarantee="at_least_once"), "1.2.3")
     assert rig.metrics.value(BUILD, "1.2.3", platform.python_version(), "at_least_once") == 1
+
+
+async def test_the_ranker_that_serves_is_shown_and_gone_when_the_blend_serves(rig):
+    rankers = RankerFollower(Settings(), lambda ranker: None)
+
+    def shown():
+        measure_ranker(rig.metrics, rankers)
+        return generate_latest(rig.metrics.registry).decode()
+
+    assert "freshslate_ranker_info{" not in shown()
+    rankers._take([SimpleNamespace(value=made_artefact(1), offset=0)])
+    rankers._take([SimpleNamespace(value=b"broken", offset=1)])
+    first = rankers.artefact.version
+    assert f'freshslate_ranker_info{{version="{first}"}} 1.0' in shown()
+    assert rig.metrics.value(RANKER_TRAINED) == rankers.artefact.card.trained_at / 1000
+    assert rig.metrics.value(RANKER_REFUSED) == 1
+    rankers._take([SimpleNamespace(value=made_artefact(2), offset=2)])
+    assert first not in shown()
+    assert rig.metrics.value(RANKER, rankers.artefact.version) == 1
+    rankers._take([SimpleNamespace(value=None, offset=3)])
+    assert "freshslate_ranker_info{" not in shown()

@@ -19,6 +19,7 @@ POLICIES = {
     "rewards": "delete",
     "deltas": "delete",
     "profiles": "compact",
+    "rankers": "compact",
     "events.dlq": "delete",
 }
 
@@ -52,7 +53,7 @@ def test_profiles_never_expire() -> None:
 
 def test_topics_written_by_batch_take_large_batches() -> None:
     large = {spec.name for spec in topic_specs(load_settings()) if "max.message.bytes" in spec.config}
-    assert large == {"slates", "rewards", "deltas", "profiles", "events.dlq"}
+    assert large == {"slates", "rewards", "deltas", "profiles", "rankers", "events.dlq"}
 
 
 def test_retentions_are_milliseconds_and_for_ever_stays_for_ever() -> None:

@@ -6,6 +6,7 @@ import sys
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from aiokafka.errors import KafkaError
@@ -38,6 +39,7 @@ from stream.worker import (
     told,
 )
 from tests.stream.fakes import MemoryInput, until
+from tests.stream.made_ranker import made_artefact
 
 
 @pytest.fixture
@@ -244,11 +246,12 @@ def test_the_policy_gets_the_parameter_that_is_its_own():
 
 
 def test_the_recommender_decides_by_the_settings():
-    settings = Settings(slate_size=3, candidates=9, exclude_bought_seconds=60)
+    settings = Settings(slate_size=3, candidates=9, exclude_bought_seconds=60, log_features=True)
     models = object()
     made = recommender(settings, models)
     rules = made._rules
     assert (rules.slots, rules.candidates, rules.exclude_bought_ms) == (3, 9, 60_000)
+    assert rules.log_features
     assert made._models is models
 
 
@@ -281,6 +284,10 @@ assert walk.slates and any(slate.items for slate in walk.slates)
 walk.catalogue("i1", "i2", "new")
 walk.models.withdraw_item("i2")
 walk.cycle(30)
+from tests.state.ranking.made import made_ranker
+walk.engine.decide.ranker = made_ranker()
+walk.cycle(30)
+assert walk.slates[-1].ranker
 after = signatures()
 assert after == before, {k: (before.get(k), v) for k, v in after.items() if before.get(k) != v}
 """
@@ -314,6 +321,12 @@ def started(monkeypatch):
     monkeypatch.setattr(stream.worker, "check_topics", check)
     monkeypatch.setattr(stream.worker, "warm", lambda settings: calls.append("warm"))
     monkeypatch.setattr(stream.worker, "quieten", lambda: None)  # filters of loggers would stay
+
+    async def follow(self):
+        self.caught_up.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(stream.worker.RankerFollower, "run", follow)
     return calls
 
 
@@ -352,6 +365,17 @@ async def test_what_decides_is_told_of_published_slates_only_at_least_once(tmp_p
     await worker.stop()
 
 
+async def test_a_ranker_that_is_taken_up_decides_from_then_on(tmp_path):
+    worker = Worker(Settings(data_dir=tmp_path), MemoryInput())
+    decide = worker.loop._work.keywords["engine"].decide
+    assert decide.ranker is None
+    worker.rankers._take([SimpleNamespace(value=made_artefact(), offset=0)])
+    assert decide.ranker.version == worker.rankers.artefact.version
+    worker.rankers._take([SimpleNamespace(value=None, offset=1)])
+    assert decide.ranker is None
+    await worker.stop()
+
+
 async def test_the_pages_can_be_scraped_before_the_worker_starts_and_after_it_stopped(worker):
     def scraped():
         return generate_latest(worker.metrics.registry).decode()
@@ -385,7 +409,7 @@ async def test_every_worker_has_a_transactional_id_of_its_own(worker, settings):
 async def test_topics_kernels_and_models_come_before_the_loop(worker, started):
     await worker.start()
     assert started == [("topics", "localhost:9092", "events"), "warm", "follow"]
-    assert [task.get_name() for task in worker._tasks] == ["replica", "pulse", "loop"]
+    assert [task.get_name() for task in worker._tasks] == ["replica", "rankers", "pulse", "loop"]
 
 
 async def test_a_worker_whose_topics_do_not_fit_does_not_start(worker, monkeypatch):
@@ -423,7 +447,7 @@ async def test_a_stop_during_the_catching_up_leaves_nothing_running(worker, monk
     assert following.cancelled()
 
 
-@pytest.mark.parametrize("part", [0, 1, 2])
+@pytest.mark.parametrize("part", [0, 1, 2, 3])
 async def test_run_raises_the_error_of_whatever_part_fails(worker, part, monkeypatch):
     await worker.start()
 
@@ -441,7 +465,7 @@ async def test_stopping_ends_every_part_and_frees_the_folder(worker, settings):
     await worker.start()
     parts = list(worker._tasks)
     await worker.stop()
-    assert [task.cancelled() for task in parts] == [True, True, True]
+    assert [task.cancelled() for task in parts] == [True] * 4
     lock = own_folder(settings)
     assert folder(lock).name == "worker-0"
     lock.release()
