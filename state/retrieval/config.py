@@ -114,9 +114,9 @@ class ModelConfig(Struct, frozen=True, kw_only=True):
     rule_weight: float = 0.05
     """Weight beside session neighbours, as all weights of sources: each is scaled to a maximum of 1."""
 
-    two_hop_through: int = 45
+    two_hop_through: int = 20
     """Best targets of the rules that are looked up once more."""
-    two_hop_targets: int = 35
+    two_hop_targets: int = 20
     """Strongest targets read of each."""
     two_hop_weight: float = 0.065
 
