@@ -248,7 +248,7 @@ class Settings(TopicNames, BaseSettings):
         False,
         "",
         "Whether slates say what a ranker sees of each item, which freshslate train-ranker learns from. Some "
-        "1 KB more a slate of 10 items.",
+        "1.6 KB more a slate of 10 items.",
     )
     data_dir: Path = setting(
         Path(".freshslate"),
