@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from state.catalogue import CatalogueItem
+from state.categories import Categories
 from state.event import TYPE_CODES
 from state.interner import Interner, pack_strings, unpack_strings
 from state.retrieval import popularity as popular
@@ -47,6 +48,7 @@ class Models:
         config: Parameters; fixed.
         items: Item ids and their dense ids.
         catalogue: The shop's items by id.
+        categories: Their categories by dense id.
         sessions: Arrays of `state.retrieval.sessions`.
         rules: Arrays of `state.retrieval.rules`.
         popularity: Arrays of `state.retrieval.popularity`.
@@ -56,6 +58,7 @@ class Models:
         self.config: Final = config or ModelConfig()
         self.items = Interner()
         self.catalogue: dict[str, CatalogueItem] = {}
+        self.categories: Final = Categories()
         self.sessions = neighbour.new_index(self.config)
         self.rules = rule.new_rules()
         self.popularity = popular.new_popularity(self.config)
@@ -133,7 +136,9 @@ class Models:
             self.popularity.recommendable[:] = 0
             popular.refill(self.popularity)
         self.catalogue[item_id] = item
-        self._allow(self._intern(item_id), allowed=item.available)
+        dense = self._intern(item_id)
+        self.categories.put(dense, item.category)
+        self._allow(dense, allowed=item.available)
 
     def withdraw_item(self, item_id: str) -> None:
         """Take an item out of the catalogue.
@@ -142,6 +147,7 @@ class Models:
         """
         if self.catalogue.pop(item_id, None) is None:
             return
+        self.categories.put(self._intern(item_id), None)
         if self.catalogue:
             self._allow(self._intern(item_id), allowed=False)
         else:
@@ -243,6 +249,8 @@ class Models:
         self.items = Interner(unpack_strings(arrays["item_ids"], arrays["item_ends"]))
         catalogue = msgspec.msgpack.decode(arrays["catalogue"].tobytes(), type=list[CatalogueItem])
         self.catalogue = {item.item_id: item for item in catalogue}
+        for item in catalogue:
+            self.categories.put(self.items.ids[item.item_id], item.category)
         self._origin = int(arrays["clock"][0]) if arrays["clock"].size else None
         for name in _DIMENSIONS:
             bundle = getattr(self, name)

@@ -1,5 +1,6 @@
 """What the slates of a run say of their items, as JSON, by one kernel call: no Python object per item."""
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -8,6 +9,8 @@ from numpy.typing import NDArray
 from state.interner import Written, pack_strings
 from state.kernel import kernel
 from state.policy.base import Choices
+from state.reranking.rerank import NO_FACTORS
+from state.reranking.rules import FACTORS
 from state.retrieval.arrays import Doubles, Floats, Ints, Longs
 from state.retrieval.blend import Ranked
 from state.retrieval.weights import SOURCES
@@ -21,21 +24,21 @@ from state.shortest import (
     write_whole,
 )
 
-_PIECES, _PIECE_ENDS = pack_strings(
-    [
-        "",
-        '{"item_id":"',
-        '","position":',
-        ',"score":',
-        ',"propensity":',
-        ',"sources":[',
-        "]},",
-        *(f'{{"name":"{name}","score":' for name in SOURCES),
-    ]
+_FIXED: Final = (
+    "",
+    '{"item_id":"',
+    '","position":',
+    ',"score":',
+    ',"propensity":',
+    ',"sources":[',
+    ',"rules":[',
+    "]",
+    "},",
+    *(f'{{"name":"{name}","factor":' for name in FACTORS),
 )
-_ITEM, _POSITION, _SCORE, _PROPENSITY, _SOURCES, _END, _NAMES = range(1, 8)
-_ITEM_BYTES: Final = int(_PIECES.size) + (len(SOURCES) + 3) * (LONGEST + 2)
-"""Bytes of an item at most, its id left out."""
+_ITEM, _POSITION, _SCORE, _PROPENSITY, _SOURCES, _RULES, _LIST_END, _END, _FACTORS = range(1, 10)
+_NAMES: Final = len(_FIXED)
+"""Where the names of the sources begin."""
 _ESCAPED_BYTES: Final = 6
 """Bytes at most of one byte of an id, `\\u001f`."""
 _QUOTE, _BACKSLASH, _SPACE, _COMMA, _NEWLINE, _OPEN, _CLOSE, _BRACE = (
@@ -45,6 +48,26 @@ _HEX: Final = np.frombuffer(b"0123456789abcdef", np.uint8)
 _UNICODE: Final = np.frombuffer(b"\\u00", np.uint8)
 
 Hashes: TypeAlias = NDArray[np.uint32]
+
+
+class Pieces(NamedTuple):
+    """Everything of an item's JSON that is the same for all, one after the other."""
+
+    text: Buffer
+    ends: Longs
+    """[pieces] end of each in `text`."""
+    most: int
+    """Bytes of an item at most, its id left out."""
+
+
+def pieces_of(sources: Sequence[str]) -> Pieces:
+    """Pieces for items with shares of these sources, in the order of their columns."""
+    text, ends = pack_strings([*_FIXED, *(f'{{"name":"{name}","score":' for name in sources)])
+    numbers = 3 + len(sources) + len(FACTORS)
+    return Pieces(text, ends, int(text.size) + len(_FIXED) + numbers * (LONGEST + 2))
+
+
+PIECES: Final = pieces_of(SOURCES)
 
 
 class Rendered(NamedTuple):
@@ -68,11 +91,26 @@ class Rendered(NamedTuple):
     """[n] product of a slate's propensities as they are written; 0 where it underflows."""
 
 
-def render(written: Written, ranked: Ranked, choices: Choices) -> Rendered:
-    """Render the slates that `choices` drew from the candidates `ranked`."""
-    rows, slots = choices.indices.shape
+def render(
+    written: Written,
+    ranked: Ranked,
+    choices: Choices,
+    *,
+    factors: Floats = NO_FACTORS,
+    pieces: Pieces = PIECES,
+) -> Rendered:
+    """Render the slates that `choices` drew from the candidates `ranked`.
+
+    Args:
+        written: The item ids.
+        ranked: Candidates of each slate [n].
+        choices: What was drawn.
+        factors: [n, size, len(FACTORS)] of the business rules, or none at all.
+        pieces: With the names of the sources that `ranked` has columns of.
+    """
+    rows = len(choices.sizes)
     ends = np.zeros(rows + 1, np.int64)
-    np.cumsum(np.minimum(ranked.counts, slots), out=ends[1:])
+    np.cumsum(choices.sizes, out=ends[1:])
     hashes, propensities = np.empty(ends[-1], np.uint32), np.empty(ends[-1], np.float32)
     products = np.empty(rows)
     names, name_ends = _join_names(written.text, written.ends, ranked.items, ranked.counts)
@@ -83,7 +121,10 @@ def render(written: Written, ranked: Ranked, choices: Choices) -> Rendered:
         ranked.items,
         ranked.scores,
         ranked.contributions,
-        *choices,
+        factors,
+        choices.indices,
+        choices.propensities,
+        *pieces,
         ends,
         hashes,
         propensities,
@@ -131,15 +172,19 @@ def _render(
     candidates: Ints,
     scores: Floats,
     contributions: Floats,
+    factors: Floats,
     indices: Ints,
     propensities: Floats,
+    pieces: Buffer,
+    piece_ends: Longs,
+    most: int,
     ends: Longs,
     hashes: Hashes,
     flat_propensities: Floats,
     products: Doubles,
 ) -> tuple[Buffer, Longs]:
     """Write each row's items; fill `hashes`, `flat_propensities` and `products` as in `Rendered`."""
-    buffer = np.empty(_most_bytes(text_ends, candidates, indices, ends), np.uint8)
+    buffer = np.empty(_most_bytes(text_ends, candidates, indices, ends, most), np.uint8)
     buffer_ends = np.empty(products.size, np.int64)
     at = 0
     for row in range(products.size):
@@ -149,15 +194,22 @@ def _render(
         for place in range(ends[row + 1] - ends[row]):
             index = indices[row, place]
             item, propensity = candidates[row, index], propensities[row, place]
-            at = _put(buffer, at, _ITEM)
+            at = _put(buffer, at, pieces, piece_ends, _ITEM)
             at = _put_text(buffer, at, text[text_ends[item] : text_ends[item + 1]])
-            at = write_whole(buffer, _put(buffer, at, _POSITION), place + 1)
-            at = write_number(buffer, _put(buffer, at, _SCORE), scores[row, index])
+            at = write_whole(buffer, _put(buffer, at, pieces, piece_ends, _POSITION), place + 1)
+            at = write_number(buffer, _put(buffer, at, pieces, piece_ends, _SCORE), scores[row, index])
             digits, scale = shortest(propensity)
-            at = write_decimal(buffer, _put(buffer, at, _PROPENSITY), digits, scale)
+            at = _put(buffer, at, pieces, piece_ends, _PROPENSITY)
+            at = write_decimal(buffer, at, digits, scale)
             product *= digits / power_of_ten(scale)
-            at = _put_sources(buffer, _put(buffer, at, _SOURCES), contributions[row, index])
-            at = _put(buffer, at, _END)
+            at = _put(buffer, at, pieces, piece_ends, _SOURCES)
+            at = _put_numbers(buffer, at, pieces, piece_ends, _NAMES, contributions[row, index], 0.0)
+            at = _put(buffer, at, pieces, piece_ends, _LIST_END)
+            if factors.size and (factors[row, index] != 1.0).any():
+                at = _put(buffer, at, pieces, piece_ends, _RULES)
+                at = _put_numbers(buffer, at, pieces, piece_ends, _FACTORS, factors[row, index], 1.0)
+                at = _put(buffer, at, pieces, piece_ends, _LIST_END)
+            at = _put(buffer, at, pieces, piece_ends, _END)
             hashes[ends[row] + place] = text_hashes[item]
             flat_propensities[ends[row] + place] = propensity
         if buffer[at - 1] == _COMMA:
@@ -170,9 +222,9 @@ def _render(
 
 
 @kernel
-def _most_bytes(text_ends: Longs, candidates: Ints, indices: Ints, ends: Longs) -> int:
+def _most_bytes(text_ends: Longs, candidates: Ints, indices: Ints, ends: Longs, most: int) -> int:
     """What the JSON of all slates may need at most."""
-    size = 2 * (ends.size - 1) + ends[-1] * _ITEM_BYTES
+    size = 2 * (ends.size - 1) + ends[-1] * most
     for row in range(ends.size - 1):
         for index in indices[row, : ends[row + 1] - ends[row]]:
             item = candidates[row, index]
@@ -181,24 +233,26 @@ def _most_bytes(text_ends: Longs, candidates: Ints, indices: Ints, ends: Longs) 
 
 
 @kernel
-def _put(buffer: Buffer, at: int, piece: int) -> int:
+def _put(buffer: Buffer, at: int, pieces: Buffer, ends: Longs, piece: int) -> int:
     """Write a piece; returns where it ends, as all that follow do."""
-    for i in range(_PIECE_ENDS[piece - 1], _PIECE_ENDS[piece]):
-        buffer[at] = _PIECES[i]
+    for i in range(ends[piece - 1], ends[piece]):
+        buffer[at] = pieces[i]
         at += 1
     return at
 
 
 @kernel
-def _put_sources(buffer: Buffer, at: int, shares: Floats) -> int:
-    """Write the sources that have a share in the score."""
+def _put_numbers(
+    buffer: Buffer, at: int, pieces: Buffer, ends: Longs, names: int, numbers: Floats, nothing: float
+) -> int:
+    """Write each of the numbers that is not `nothing` with its name, the pieces from `names` on."""
     first = at
-    for source in range(shares.size):
-        if shares[source] > 0.0:
+    for i in range(numbers.size):
+        if numbers[i] != nothing:
             if at > first:
                 buffer[at] = _COMMA
                 at += 1
-            at = write_number(buffer, _put(buffer, at, _NAMES + source), shares[source])
+            at = write_number(buffer, _put(buffer, at, pieces, ends, names + i), numbers[i])
             buffer[at] = _BRACE
             at += 1
     return at

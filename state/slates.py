@@ -9,12 +9,12 @@ from typing import Any, Final, TypeAlias, overload
 
 import msgspec
 import numpy as np
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from state.event import Inbound
 from state.profile import OpenSlate, Profile, item_hash
 from state.retrieval.arrays import Floats
-from state.slate import SCHEMA_VERSION, Slate, SlateItem, Trigger
+from state.slate import SCHEMA_VERSION, Slate, SlateItem, SlateRules, Trigger
 
 _ENCODER: Final = msgspec.json.Encoder()
 _SLATE: Final = msgspec.json.Decoder(Slate)
@@ -42,6 +42,7 @@ class WireSlate(Struct, frozen=True, gc=False):
     items: msgspec.Raw
     slate_propensity: float | None = None
     schema_version: int = SCHEMA_VERSION
+    rules: SlateRules | UnsetType = UNSET
 
 
 _WIRE: Final = msgspec.json.Decoder(WireSlate)
