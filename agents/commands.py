@@ -18,13 +18,14 @@ from state.simulation.config import ShopConfig, demo_config
 from stream.broker import Broker, BrokerError
 from stream.child import ended
 from stream.config import Settings, load_settings, settings_table
+from stream.entry_points import installed
 from stream.event_file import EventFile
 from stream.inspection import as_json, inspect_user
 from stream.interrupt import Interruptible
 from stream.replay import replay as send_events
 from stream.screens.inspection import print_inspection
 from stream.screens.replay import ReplayScreen, print_report
-from stream.screens.settings import print_settings
+from stream.screens.settings import print_plugins, print_settings
 from stream.times import now_ms
 from stream.topics import check_topics, create_topics, topic_specs
 
@@ -178,8 +179,12 @@ def topics_check() -> None:
 
 @app.command(epilog="Example: [bold]FRESHSLATE_PARTITIONS=16 freshslate settings | grep PARTITIONS[/]")
 def settings() -> None:
-    """Print every setting with its value, default, unit and meaning; without a terminal a line each."""
+    """Print every setting with its value, default, unit and meaning; without a terminal a line each.
+
+    Installed candidate sources and policies come last.
+    """
     print_settings(out, settings_table(load_settings()))
+    print_plugins(out, installed())
 
 
 @app.command(

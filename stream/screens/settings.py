@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stream.config import SettingRow
+from stream.entry_points import PluginRow
 
 TABLE_COLUMNS: Final = 130
 """Narrower than this, a table would break every word."""
@@ -28,6 +29,13 @@ def print_settings(console: Console, rows: Sequence[SettingRow]) -> None:
             value = Text(row.value, _style(row), overflow="fold")
             table.add_row(row.env, value, Text(row.default), row.unit, Text(row.description))
         console.print(table)
+
+
+def print_plugins(console: Console, rows: Sequence[PluginRow]) -> None:
+    """Print what is installed beside Freshslate's own; comments, where settings are rows to grep."""
+    for row in rows:
+        told = f"# {row.kind} {row.name}: {row.target}, of {row.distribution}"
+        console.print(told, soft_wrap=True, highlight=False, markup=False)
 
 
 def plain(row: SettingRow) -> str:

@@ -6,7 +6,8 @@ import pytest
 from rich.console import Console
 
 from stream.config import SettingRow
-from stream.screens.settings import plain, print_settings
+from stream.entry_points import PluginRow
+from stream.screens.settings import plain, print_plugins, print_settings
 
 ROWS = [
     SettingRow("FRESHSLATE_PARTITIONS", "16", "8", "partitions", "Partitions of every topic. " * 8),
@@ -41,3 +42,10 @@ def test_a_wide_terminal_gets_a_table() -> None:
     lines = printed(160, terminal=True)
     assert lines[0].split() == ["variable", "value", "default", "unit", "meaning"]
     assert any(line.startswith(" FRESHSLATE_INSTANCE_ID") and "[membership]" in line for line in lines)
+
+
+def test_a_plug_in_is_a_comment_among_the_rows() -> None:
+    console = Console(file=io.StringIO(), width=40, color_system=None)
+    print_plugins(console, [PluginRow("source", "season", "acme_slates:Season[x]", "acme-slates 1.0")])
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == "# source season: acme_slates:Season[x], of acme-slates 1.0\n"
