@@ -46,6 +46,7 @@ class RulesFile:
 
     async def watch(self) -> None:
         """Look at the file for ever."""
+        self._tell()  # what the start put in force, before there was a log
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             self.reload(await asyncio.to_thread(self._look))
@@ -61,6 +62,7 @@ class RulesFile:
         self._seen = found
         try:
             self._put_in_force(read_rules(found))
+            self._tell()
         except InvalidRules as error:
             self._metrics.add(RULES_REFUSED, 1)
             log.error("%s; version %s stays in force", told(self._path, error), self._version)
@@ -77,6 +79,8 @@ class RulesFile:
         self._metrics.forget(RULES_INFO, self._version)
         self._version = rules.version
         self._metrics.set(RULES_INFO, 1, self._version)
+
+    def _tell(self) -> None:
         log.info("business rules of %s are in force, version %s", self._path, self._version)
 
 
