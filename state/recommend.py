@@ -10,7 +10,7 @@ from state.models import Models
 from state.policy.base import Choices, Policy
 from state.policy.shares import Shares
 from state.profile import Profile
-from state.render import Rendered, pieces_of, render
+from state.render import Rendered, names_of, render
 from state.reranking.rulebook import Reranked, Rulebook
 from state.reranking.rules import Rules
 from state.retrieval.arrays import Longs
@@ -51,7 +51,7 @@ class Recommender:
     ) -> None:
         self._models = models
         self._plugged = PluggedSources(plugged, models)
-        self._pieces = pieces_of(SOURCES + self._plugged.names)
+        self._names = names_of(SOURCES + self._plugged.names)
         self._shares = shares
         self._rules = rules
         self._book = Rulebook(Rules(), models)
@@ -74,7 +74,7 @@ class Recommender:
         seeds = seeds_of([inbound.origin for _, inbound in asked])
         choices = _draw(policies, reranked, rules.slots, seeds)
         written = self._models.items.written()
-        rendered = render(written, ranked, choices, factors=reranked.factors, pieces=self._pieces)
+        rendered = render(written, ranked, choices, factors=reranked.factors, names=self._names)
         said = reranked.said(choices)
         wire = _wire_slates(asked, policies, seeds.tolist(), ranked.counts.tolist(), rendered, said)
         return Slates(wire, rendered.ends, rendered.hashes, rendered.propensities)

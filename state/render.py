@@ -24,21 +24,26 @@ from state.shortest import (
     write_whole,
 )
 
-_FIXED: Final = (
-    "",
-    '{"item_id":"',
-    '","position":',
-    ',"score":',
-    ',"propensity":',
-    ',"sources":[',
-    ',"rules":[',
-    "]",
-    "},",
-    *(f'{{"name":"{name}","factor":' for name in FACTORS),
+_FACTOR_PIECES: Final = [f'{{"name":"{name}","factor":' for name in FACTORS]
+_PIECES, _PIECE_ENDS = pack_strings(
+    [
+        "",
+        '{"item_id":"',
+        '","position":',
+        ',"score":',
+        ',"propensity":',
+        ',"sources":[',
+        ',"rules":[',
+        "]",
+        "},",
+        *_FACTOR_PIECES,
+    ]
 )
 _ITEM, _POSITION, _SCORE, _PROPENSITY, _SOURCES, _RULES, _LIST_END, _END, _FACTORS = range(1, 10)
-_NAMES: Final = len(_FIXED)
-"""Where the names of the sources begin."""
+_ITEM_BYTES: Final = int(_PIECES.size) + 1 + (len(FACTORS) + 3) * (LONGEST + 2)
+"""Bytes of an item at most, its id and its sources left out."""
+_FACTOR_ENDS: Final = _PIECE_ENDS[_FACTORS - 1 :].copy()
+"""[1 + factors] as in `Names`."""
 _ESCAPED_BYTES: Final = 6
 """Bytes at most of one byte of an id, `\\u001f`."""
 _QUOTE, _BACKSLASH, _SPACE, _COMMA, _NEWLINE, _OPEN, _CLOSE, _BRACE = (
@@ -50,24 +55,23 @@ _UNICODE: Final = np.frombuffer(b"\\u00", np.uint8)
 Hashes: TypeAlias = NDArray[np.uint32]
 
 
-class Pieces(NamedTuple):
-    """Everything of an item's JSON that is the same for all, one after the other."""
+class Names(NamedTuple):
+    """Names of candidate sources as they stand before their shares, one after the other."""
 
     text: Buffer
     ends: Longs
-    """[pieces] end of each in `text`."""
+    """[1 + sources] end of each in `text`, after a 0."""
     most: int
-    """Bytes of an item at most, its id left out."""
+    """Bytes of all of them with their shares, at most."""
 
 
-def pieces_of(sources: Sequence[str]) -> Pieces:
-    """Pieces for items with shares of these sources, in the order of their columns."""
-    text, ends = pack_strings([*_FIXED, *(f'{{"name":"{name}","score":' for name in sources)])
-    numbers = 3 + len(sources) + len(FACTORS)
-    return Pieces(text, ends, int(text.size) + len(_FIXED) + numbers * (LONGEST + 2))
+def names_of(sources: Sequence[str]) -> Names:
+    """Names of these sources, in the order of their columns."""
+    text, ends = pack_strings(["", *(f'{{"name":"{name}","score":' for name in sources)])
+    return Names(text, ends, int(text.size) + len(sources) * (LONGEST + 2))
 
 
-PIECES: Final = pieces_of(SOURCES)
+SOURCE_NAMES: Final = names_of(SOURCES)
 
 
 class Rendered(NamedTuple):
@@ -97,7 +101,7 @@ def render(
     choices: Choices,
     *,
     factors: Floats = NO_FACTORS,
-    pieces: Pieces = PIECES,
+    names: Names = SOURCE_NAMES,
 ) -> Rendered:
     """Render the slates that `choices` drew from the candidates `ranked`.
 
@@ -106,14 +110,14 @@ def render(
         ranked: Candidates of each slate [n].
         choices: What was drawn.
         factors: [n, size, len(FACTORS)] of the business rules, or none at all.
-        pieces: With the names of the sources that `ranked` has columns of.
+        names: Of the sources that `ranked` has columns of.
     """
     rows = len(choices.sizes)
     ends = np.zeros(rows + 1, np.int64)
     np.cumsum(choices.sizes, out=ends[1:])
     hashes, propensities = np.empty(ends[-1], np.uint32), np.empty(ends[-1], np.float32)
     products = np.empty(rows)
-    names, name_ends = _join_names(written.text, written.ends, ranked.items, ranked.counts)
+    joined, name_ends = _join_names(written.text, written.ends, ranked.items, ranked.counts)
     items, item_ends = _render(
         written.text,
         written.ends,
@@ -124,7 +128,7 @@ def render(
         factors,
         choices.indices,
         choices.propensities,
-        *pieces,
+        *names,
         ends,
         hashes,
         propensities,
@@ -133,7 +137,7 @@ def render(
     return Rendered(
         items.data,
         item_ends.tolist(),
-        names.data,
+        joined.data,
         name_ends.tolist(),
         ends.tolist(),
         hashes.astype("<u4", copy=False).tobytes(),
@@ -175,8 +179,8 @@ def _render(
     factors: Floats,
     indices: Ints,
     propensities: Floats,
-    pieces: Buffer,
-    piece_ends: Longs,
+    names: Buffer,
+    name_ends: Longs,
     most: int,
     ends: Longs,
     hashes: Hashes,
@@ -194,22 +198,22 @@ def _render(
         for place in range(ends[row + 1] - ends[row]):
             index = indices[row, place]
             item, propensity = candidates[row, index], propensities[row, place]
-            at = _put(buffer, at, pieces, piece_ends, _ITEM)
+            at = _put(buffer, at, _ITEM)
             at = _put_text(buffer, at, text[text_ends[item] : text_ends[item + 1]])
-            at = write_whole(buffer, _put(buffer, at, pieces, piece_ends, _POSITION), place + 1)
-            at = write_number(buffer, _put(buffer, at, pieces, piece_ends, _SCORE), scores[row, index])
+            at = write_whole(buffer, _put(buffer, at, _POSITION), place + 1)
+            at = write_number(buffer, _put(buffer, at, _SCORE), scores[row, index])
             digits, scale = shortest(propensity)
-            at = _put(buffer, at, pieces, piece_ends, _PROPENSITY)
+            at = _put(buffer, at, _PROPENSITY)
             at = write_decimal(buffer, at, digits, scale)
             product *= digits / power_of_ten(scale)
-            at = _put(buffer, at, pieces, piece_ends, _SOURCES)
-            at = _put_numbers(buffer, at, pieces, piece_ends, _NAMES, contributions[row, index], 0.0)
-            at = _put(buffer, at, pieces, piece_ends, _LIST_END)
+            at = _put(buffer, at, _SOURCES)
+            at = _put_numbers(buffer, at, names, name_ends, contributions[row, index], 0.0)
+            at = _put(buffer, at, _LIST_END)
             if factors.size and (factors[row, index] != 1.0).any():
-                at = _put(buffer, at, pieces, piece_ends, _RULES)
-                at = _put_numbers(buffer, at, pieces, piece_ends, _FACTORS, factors[row, index], 1.0)
-                at = _put(buffer, at, pieces, piece_ends, _LIST_END)
-            at = _put(buffer, at, pieces, piece_ends, _END)
+                at = _put(buffer, at, _RULES)
+                at = _put_numbers(buffer, at, _PIECES, _FACTOR_ENDS, factors[row, index], 1.0)
+                at = _put(buffer, at, _LIST_END)
+            at = _put(buffer, at, _END)
             hashes[ends[row] + place] = text_hashes[item]
             flat_propensities[ends[row] + place] = propensity
         if buffer[at - 1] == _COMMA:
@@ -224,7 +228,7 @@ def _render(
 @kernel
 def _most_bytes(text_ends: Longs, candidates: Ints, indices: Ints, ends: Longs, most: int) -> int:
     """What the JSON of all slates may need at most."""
-    size = 2 * (ends.size - 1) + ends[-1] * most
+    size = 2 * (ends.size - 1) + ends[-1] * (_ITEM_BYTES + most)
     for row in range(ends.size - 1):
         for index in indices[row, : ends[row + 1] - ends[row]]:
             item = candidates[row, index]
@@ -233,26 +237,29 @@ def _most_bytes(text_ends: Longs, candidates: Ints, indices: Ints, ends: Longs, 
 
 
 @kernel
-def _put(buffer: Buffer, at: int, pieces: Buffer, ends: Longs, piece: int) -> int:
+def _put(buffer: Buffer, at: int, piece: int) -> int:
     """Write a piece; returns where it ends, as all that follow do."""
-    for i in range(ends[piece - 1], ends[piece]):
-        buffer[at] = pieces[i]
+    for i in range(_PIECE_ENDS[piece - 1], _PIECE_ENDS[piece]):
+        buffer[at] = _PIECES[i]
         at += 1
     return at
 
 
 @kernel
 def _put_numbers(
-    buffer: Buffer, at: int, pieces: Buffer, ends: Longs, names: int, numbers: Floats, nothing: float
+    buffer: Buffer, at: int, names: Buffer, name_ends: Longs, numbers: Floats, nothing: float
 ) -> int:
-    """Write each of the numbers that is not `nothing` with its name, the pieces from `names` on."""
+    """Write each of the numbers that is not `nothing`, with its name."""
     first = at
-    for i in range(numbers.size):
-        if numbers[i] != nothing:
+    for number in range(numbers.size):
+        if numbers[number] != nothing:
             if at > first:
                 buffer[at] = _COMMA
                 at += 1
-            at = write_number(buffer, _put(buffer, at, pieces, ends, names + i), numbers[i])
+            for i in range(name_ends[number], name_ends[number + 1]):
+                buffer[at] = names[i]
+                at += 1
+            at = write_number(buffer, at, numbers[number])
             buffer[at] = _BRACE
             at += 1
     return at

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from state.interner import Interner
 from state.policy.base import Choices
 from state.profile import item_hashes
-from state.render import pieces_of, render
+from state.render import names_of, render
 from state.reranking.rules import FACTORS
 from state.retrieval.blend import SOURCES, Ranked
 from state.shortest import as_double
@@ -173,6 +173,6 @@ def test_a_plugged_in_source_has_its_name():
     shares[0, 0, -1] = 0.5
     ranked = Ranked(np.zeros((1, 1), np.int32), np.ones((1, 1), np.float32), shares, np.ones(1, np.int32))
     choices = Choices(np.zeros((1, 1), np.int32), np.ones((1, 1), np.float32), np.ones(1, np.int32))
-    rendered = render(Interner(["a"]).written(), ranked, choices, pieces=pieces_of((*SOURCES, "season")))
+    rendered = render(Interner(["a"]).written(), ranked, choices, names=names_of((*SOURCES, "season")))
     (item,) = msgspec.json.decode(rendered.items[: rendered.item_ends[0]], type=list[SlateItem])
     assert item.sources == (Source("season", 0.5),)
