@@ -21,6 +21,7 @@ from state.simulation.config import ShopConfig, demo_config
 from stream.broker import Broker, BrokerError
 from stream.child import ended
 from stream.config import Settings, load_settings, settings_table
+from stream.entry_points import installed
 from stream.formats import FORMATS
 from stream.inspection import as_json, inspect_user
 from stream.interrupt import Interruptible
@@ -30,7 +31,7 @@ from stream.replay import replay_items
 from stream.screens.formats import print_formats
 from stream.screens.inspection import print_inspection
 from stream.screens.replay import ReplayScreen, print_items, print_report
-from stream.screens.settings import print_model, print_settings
+from stream.screens.settings import print_model, print_plugins, print_settings
 from stream.times import now_ms
 from stream.topics import check_topics, create_topics, topic_specs
 
@@ -192,12 +193,14 @@ def topics_check() -> None:
 def settings() -> None:
     """Print every setting with its value, default, unit and meaning; without a terminal a line each.
 
-    And the parameters of FRESHSLATE_MODEL_FILE, where there is one.
+    And the parameters of FRESHSLATE_MODEL_FILE, where there is one. Installed candidate sources and policies
+    come last.
     """
     loaded = load_settings()
     print_settings(out, settings_table(loaded))
     if loaded.model_file is not None:
         print_model(out, read_model_file(loaded.model_file))
+    print_plugins(out, installed())
 
 
 @app.command(epilog="Example: [bold]freshslate formats[/]")

@@ -4,6 +4,8 @@
     ├── InvalidRecord          leave this record out; it will not get better by trying again
     │   ├── InvalidEvent       write it to the dead letter topic and go on with the next event
     │   └── InvalidItem        count it and keep what is known of the item
+    ├── InvalidRules           follow the business rules that are in force until the new ones are right
+    ├── InvalidProposals       leave out what this plugged-in candidate source says this time, and count it
     ├── Refused                this assignment is over: abort, drop what is in hand, wait for the next
     │   └── DamagedCopy        a partition's local copy is broken: the next assignment rebuilds it
     └── StopWorker             stop this worker loudly; an operator has to look
@@ -15,6 +17,7 @@
 Errors carry their data as attributes: a handler never reads a message.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 REASONS: Final = (
@@ -67,6 +70,22 @@ class InvalidEvent(InvalidRecord):
 
 class InvalidItem(InvalidRecord):
     """A catalogue record that is left out."""
+
+
+class InvalidRules(FreshslateError):
+    """Business rules that cannot be followed.
+
+    Args:
+        problems: One line each, beginning with the line or the key.
+    """
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(self.problems))
+
+
+class InvalidProposals(FreshslateError):
+    """An answer of a candidate source that breaks `state.retrieval.plugged.CandidateSource`."""
 
 
 class Refused(FreshslateError):

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from state.catalogue import CatalogueItem
+from state.categories import Categories
 from state.event import TYPE_CODES
 from state.interner import Interner, pack_strings, unpack_strings
 from state.retrieval import content as described
@@ -54,8 +55,9 @@ class Models:
     Attributes:
         config: Parameters; fixed.
         items: Item ids and their dense ids.
-        categories: The catalogue's categories; the nth has pool n + 1 of popularity.
+        pooled: The catalogue's categories by number; the nth has pool n + 1 of popularity.
         catalogue: The shop's items by id.
+        categories: Their categories by dense id.
         sessions: Arrays of `state.retrieval.sessions`.
         rules: Arrays of `state.retrieval.rules`.
         popularity: Arrays of `state.retrieval.popularity`.
@@ -66,8 +68,9 @@ class Models:
     def __init__(self, config: ModelConfig | None = None) -> None:
         self.config: Final = config or ModelConfig()
         self.items = Interner()
-        self.categories = Interner()
+        self.pooled = Interner()
         self.catalogue: dict[str, CatalogueItem] = {}
+        self.categories: Final = Categories()
         self.sessions = neighbour.new_index(self.config)
         self.rules = rule.new_rules()
         self.popularity = popular.new_popularity(self.config)
@@ -138,6 +141,7 @@ class Models:
             popular.refill(self.popularity)
         self.catalogue[item_id] = item
         dense, category = self._intern(item_id), self._category(item.category)
+        self.categories.put(dense, item.category)
         popular.assign(self.popularity, dense, category)
         self._describe(dense, features_of(item, self.config.content_features))
         self._allow(dense, allowed=item.available)
@@ -151,6 +155,7 @@ class Models:
             return
         dense = self._intern(item_id)
         self._allow(dense, allowed=False)
+        self.categories.put(dense, None)
         popular.assign(self.popularity, dense, 0)
         self._describe(dense, ())
         if not self.catalogue:
@@ -212,7 +217,7 @@ class Models:
             "clock": np.array([] if self._origin is None else [self._origin], np.int64),
             "item_ids": blob,
             "item_ends": ends,
-            "categories": np.frombuffer(msgspec.msgpack.encode(self.categories.strings), np.uint8).copy(),
+            "categories": np.frombuffer(msgspec.msgpack.encode(self.pooled.strings), np.uint8).copy(),
             "session_keys": np.array(self._session_keys, np.int64),
             "catalogue": np.frombuffer(
                 msgspec.msgpack.encode(list(self.catalogue.values())), np.uint8
@@ -252,9 +257,11 @@ class Models:
 
     def _load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         self.items = Interner(unpack_strings(arrays["item_ids"], arrays["item_ends"]))
-        self.categories = Interner(msgspec.msgpack.decode(arrays["categories"].tobytes(), type=list[str]))
+        self.pooled = Interner(msgspec.msgpack.decode(arrays["categories"].tobytes(), type=list[str]))
         catalogue = msgspec.msgpack.decode(arrays["catalogue"].tobytes(), type=list[CatalogueItem])
         self.catalogue = {item.item_id: item for item in catalogue}
+        for item in catalogue:
+            self.categories.put(self.items.ids[item.item_id], item.category)
         self._origin = int(arrays["clock"][0]) if arrays["clock"].size else None
         for name in _DIMENSIONS:
             bundle = getattr(self, name)
@@ -337,11 +344,11 @@ class Models:
         """Number of a category, a new one for a new category; 0 for none, or where there are too many."""
         if name is None:
             return 0
-        known = self.categories.ids.get(name)
+        known = self.pooled.ids.get(name)
         if known is None:
-            if len(self.categories) == popular.MAX_CATEGORIES:
+            if len(self.pooled) == popular.MAX_CATEGORIES:
                 return 0
-            known = self.categories.intern(name)
+            known = self.pooled.intern(name)
             if known + 1 == self.popularity.counters.size:
                 self._grow("pools", 2 * (known + 1))
         return known + 1
@@ -365,7 +372,7 @@ class Models:
             "sessions": min(self._next_sequence, self.config.max_sessions),
             "postings": int(self.sessions.heap[0]),
             "rules": int(self.rules.heap[0]),
-            "pools": len(self.categories) + 1,
+            "pools": len(self.pooled) + 1,
             "content": int(self.content.heap[0]),
         }
 

@@ -12,12 +12,16 @@ from state.policy.shares import Shares
 from state.profile import Profile
 from state.ranking.features import FEATURE_SET, featurise
 from state.ranking.ranker import Ranker
-from state.render import Rendered, render
+from state.render import Rendered, names_of, render
+from state.reranking.rulebook import Reranked, Rulebook
+from state.reranking.rules import Rules
 from state.retrieval.arrays import Longs
-from state.retrieval.blend import Query, Ranked, retrieve_all
+from state.retrieval.blend import Query, retrieve_all
+from state.retrieval.plugged import Plugged, PluggedSources
+from state.retrieval.weights import SOURCES
 from state.seeds import seeds_of
 from state.session import bought_since, session_index
-from state.slate import SCHEMA_VERSION, Trigger
+from state.slate import SCHEMA_VERSION, SlateRules, Trigger
 from state.slates import Asked, Slates, WireSlate
 
 _DAY_MS: Final = 86_400_000
@@ -43,17 +47,27 @@ class Recommender:
         models: Where candidates come from, for every user the same.
         shares: Which policy draws whose slates.
         rules: What a slate is made of.
+        plugged: Candidate sources beside those of the models.
 
     Attributes:
         ranker: What orders the candidates; None leaves them as the blend has them. It may be replaced between
             two calls.
     """
 
-    def __init__(self, models: Models, shares: Shares, rules: RecommendRules) -> None:
+    def __init__(
+        self, models: Models, shares: Shares, rules: RecommendRules, *, plugged: Sequence[Plugged] = ()
+    ) -> None:
         self.ranker: Ranker | None = None
         self._models = models
+        self._plugged = PluggedSources(plugged, models)
+        self._names = names_of(SOURCES + self._plugged.names)
         self._shares = shares
         self._rules = rules
+        self._book = Rulebook(Rules(), models)
+
+    def follow(self, rules: Rules) -> None:
+        """Put business rules in force, from the next slate on, in place of those before."""
+        self._book = Rulebook(rules, self._models)
 
     def __call__(self, asked: Sequence[Asked]) -> Slates:
         """Decide the slates that answer these events, each of which its profile already contains."""
@@ -61,32 +75,41 @@ class Recommender:
             return Slates.of(())
         rules, policy_of = self._rules, self._shares.policy_of
         queries = [query_of(profile, inbound.origin.time, rules) for profile, inbound in asked]
-        ranked = retrieve_all(self._models, queries, rules.candidates)
+        pool = self._book.pool(rules.candidates)
+        found = self._plugged.blend(queries, retrieve_all(self._models, queries, pool), pool)
         ranker = self.ranker
-        featured = featurise(self._models, queries, ranked) if ranker or rules.log_features else None
+        featured = featurise(self._models, queries, found) if ranker or rules.log_features else None
         if ranker and featured:
-            ranked = ranker.rank(ranked, featured)
+            found = ranker.rank(found, featured)
+        reranked = self._book.rerank(found, slots=rules.slots, size=rules.candidates)
+        ranked = reranked.ranked
         policies = [policy_of(inbound.event.key) for _, inbound in asked]
         seeds = seeds_of([inbound.origin for _, inbound in asked])
-        choices = _draw(policies, ranked, rules.slots, seeds)
+        choices = _draw(policies, reranked, rules.slots, seeds)
         logged = featured if rules.log_features else None
-        rendered = render(self._models.items.written(), ranked, choices, logged)
+        written = self._models.items.written()
+        rendered = render(
+            written, ranked, choices, factors=reranked.factors, names=self._names, featured=logged
+        )
         marks = ranker.version if ranker else UNSET, FEATURE_SET if logged else UNSET
-        wire = _wire_slates(asked, policies, seeds.tolist(), ranked.counts.tolist(), rendered, marks)
+        said = reranked.said(choices)
+        wire = _wire_slates(asked, policies, seeds.tolist(), ranked.counts.tolist(), rendered, marks, said)
         return Slates(wire, rendered.ends, rendered.hashes, rendered.propensities)
 
 
-def _draw(policies: Sequence[Policy], ranked: Ranked, slots: int, seeds: Longs) -> Choices:
+def _draw(policies: Sequence[Policy], reranked: Reranked, slots: int, seeds: Longs) -> Choices:
     """Let each policy draw the slates that are its own."""
     arms = set(policies)
+    (_, scores, _, counts), limits = reranked.ranked, reranked.limits
     if len(arms) == 1:
-        return policies[0].choose_all(ranked.scores, ranked.counts, slots, seeds)
-    drawn = Choices.empty(len(policies), slots)
+        return policies[0].choose_all(scores, counts, slots, seeds, limits=limits)
+    drawn = Choices.empty(counts, slots)
     for arm in arms:
         rows = [row for row, policy in enumerate(policies) if policy is arm]
-        its = arm.choose_all(ranked.scores[rows], ranked.counts[rows], slots, seeds[rows])
-        drawn.indices[rows] = its.indices
-        drawn.propensities[rows] = its.propensities
+        its_limits = limits and limits._replace(groups=limits.groups[rows])
+        its = arm.choose_all(scores[rows], counts[rows], slots, seeds[rows], limits=its_limits)
+        for whole, part in zip(drawn, its, strict=True):
+            whole[rows] = part
     return drawn
 
 
@@ -97,11 +120,12 @@ def _wire_slates(
     counts: Sequence[int],
     rendered: Rendered,
     marks: tuple[str | UnsetType, str | UnsetType],
+    said: Sequence[SlateRules | UnsetType],
 ) -> list[WireSlate]:
     """Put the slates together; `marks` are their `ranker` and `feature_set`."""
     slates = []
     name = start = 0
-    for (_, (event, origin)), policy, seed, count, name_end, end, probable in zip(
+    for (_, (event, origin)), policy, seed, count, name_end, end, probable, ruled in zip(
         asked,
         policies,
         seeds,
@@ -109,6 +133,7 @@ def _wire_slates(
         rendered.name_ends,
         rendered.item_ends,
         rendered.slate_propensities,
+        said,
         strict=True,
     ):
         topic, partition, offset, time = origin
@@ -129,6 +154,7 @@ def _wire_slates(
                 probable or None,
                 SCHEMA_VERSION,
                 *marks,
+                ruled,
             )
         )
         name, start = name_end, end

@@ -1,5 +1,6 @@
 """What the slates of a run say of their items, as JSON, by one kernel call: no Python object per item."""
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -9,6 +10,8 @@ from state.interner import Written, pack_strings
 from state.kernel import kernel
 from state.policy.base import Choices
 from state.ranking.features import N_FEATURES, Featured
+from state.reranking.rerank import NO_FACTORS
+from state.reranking.rules import FACTORS
 from state.retrieval.arrays import Doubles, Floats, Ints, Longs
 from state.retrieval.blend import Ranked
 from state.retrieval.weights import SOURCES
@@ -22,6 +25,7 @@ from state.shortest import (
     write_whole,
 )
 
+_FACTOR_PIECES: Final = [f'{{"name":"{name}","factor":' for name in FACTORS]
 _PIECES, _PIECE_ENDS = pack_strings(
     [
         "",
@@ -30,14 +34,18 @@ _PIECES, _PIECE_ENDS = pack_strings(
         ',"score":',
         ',"propensity":',
         ',"sources":[',
-        "]},",
-        '],"features":[',
-        *(f'{{"name":"{name}","score":' for name in SOURCES),
+        ',"rules":[',
+        ',"features":[',
+        "]",
+        "},",
+        *_FACTOR_PIECES,
     ]
 )
-_ITEM, _POSITION, _SCORE, _PROPENSITY, _SOURCES, _END, _FEATURES, _NAMES = range(1, 9)
-_ITEM_BYTES: Final = int(_PIECES.size) + (len(SOURCES) + 3) * (LONGEST + 2)
-"""Bytes of an item at most, its id and its features left out."""
+_ITEM, _POSITION, _SCORE, _PROPENSITY, _SOURCES, _RULES, _FEATURES, _LIST_END, _END, _FACTORS = range(1, 11)
+_ITEM_BYTES: Final = int(_PIECES.size) + 2 + (len(FACTORS) + 3) * (LONGEST + 2)
+"""Bytes of an item at most, its id, its sources and its features left out."""
+_FACTOR_ENDS: Final = _PIECE_ENDS[_FACTORS - 1 :].copy()
+"""[1 + factors] as in `Names`."""
 _FEATURES_BYTES: Final = N_FEATURES * (LONGEST + 1)
 _NO_ITEMS: Final = np.zeros((0, 0), np.int32)
 _NO_VALUES: Final = np.zeros((0, 0, 0), np.float32)
@@ -50,6 +58,25 @@ _HEX: Final = np.frombuffer(b"0123456789abcdef", np.uint8)
 _UNICODE: Final = np.frombuffer(b"\\u00", np.uint8)
 
 Hashes: TypeAlias = NDArray[np.uint32]
+
+
+class Names(NamedTuple):
+    """Names of candidate sources as they stand before their shares, one after the other."""
+
+    text: Buffer
+    ends: Longs
+    """[1 + sources] end of each in `text`, after a 0."""
+    most: int
+    """Bytes of all of them with their shares, at most."""
+
+
+def names_of(sources: Sequence[str]) -> Names:
+    """Names of these sources, in the order of their columns."""
+    text, ends = pack_strings(["", *(f'{{"name":"{name}","score":' for name in sources)])
+    return Names(text, ends, int(text.size) + len(sources) * (LONGEST + 2))
+
+
+SOURCE_NAMES: Final = names_of(SOURCES)
 
 
 class Rendered(NamedTuple):
@@ -73,18 +100,32 @@ class Rendered(NamedTuple):
     """[n] product of a slate's propensities as they are written; 0 where it underflows."""
 
 
-def render(written: Written, ranked: Ranked, choices: Choices, featured: Featured | None = None) -> Rendered:
+def render(
+    written: Written,
+    ranked: Ranked,
+    choices: Choices,
+    *,
+    factors: Floats = NO_FACTORS,
+    names: Names = SOURCE_NAMES,
+    featured: Featured | None = None,
+) -> Rendered:
     """Render the slates that `choices` drew from the candidates `ranked`.
 
-    With `featured`, which holds these candidates in any order, the items say their features; one that it does
-    not hold has an empty list.
+    Args:
+        written: The item ids.
+        ranked: Candidates of each slate [n].
+        choices: What was drawn.
+        factors: [n, size, len(FACTORS)] of the business rules, or none at all.
+        names: Of the sources that `ranked` has columns of.
+        featured: Candidates, these among them in any order, with the features that the items then say; an
+            item that is not among them has an empty list.
     """
-    rows, slots = choices.indices.shape
+    rows = len(choices.sizes)
     ends = np.zeros(rows + 1, np.int64)
-    np.cumsum(np.minimum(ranked.counts, slots), out=ends[1:])
+    np.cumsum(choices.sizes, out=ends[1:])
     hashes, propensities = np.empty(ends[-1], np.uint32), np.empty(ends[-1], np.float32)
     products = np.empty(rows)
-    names, name_ends = _join_names(written.text, written.ends, ranked.items, ranked.counts)
+    joined, name_ends = _join_names(written.text, written.ends, ranked.items, ranked.counts)
     featured_items, values = (_NO_ITEMS, _NO_VALUES) if featured is None else featured[:2]
     items, item_ends = _render(
         written.text,
@@ -93,7 +134,10 @@ def render(written: Written, ranked: Ranked, choices: Choices, featured: Feature
         ranked.items,
         ranked.scores,
         ranked.contributions,
-        *choices,
+        factors,
+        choices.indices,
+        choices.propensities,
+        *names,
         ends,
         hashes,
         propensities,
@@ -104,7 +148,7 @@ def render(written: Written, ranked: Ranked, choices: Choices, featured: Feature
     return Rendered(
         items.data,
         item_ends.tolist(),
-        names.data,
+        joined.data,
         name_ends.tolist(),
         ends.tolist(),
         hashes.astype("<u4", copy=False).tobytes(),
@@ -143,8 +187,12 @@ def _render(
     candidates: Ints,
     scores: Floats,
     contributions: Floats,
+    factors: Floats,
     indices: Ints,
     propensities: Floats,
+    names: Buffer,
+    name_ends: Longs,
+    most: int,
     ends: Longs,
     hashes: Hashes,
     flat_propensities: Floats,
@@ -154,7 +202,7 @@ def _render(
 ) -> tuple[Buffer, Longs]:
     """Write each row's items; fill `hashes`, `flat_propensities` and `products` as in `Rendered`."""
     has_features = values.size > 0
-    size = _most_bytes(text_ends, candidates, indices, ends) + has_features * ends[-1] * _FEATURES_BYTES
+    size = _most_bytes(text_ends, candidates, indices, ends, most) + has_features * ends[-1] * _FEATURES_BYTES
     buffer = np.empty(size, np.uint8)
     buffer_ends = np.empty(products.size, np.int64)
     at = 0
@@ -170,12 +218,20 @@ def _render(
             at = write_whole(buffer, _put(buffer, at, _POSITION), place + 1)
             at = write_number(buffer, _put(buffer, at, _SCORE), scores[row, index])
             digits, scale = shortest(propensity)
-            at = write_decimal(buffer, _put(buffer, at, _PROPENSITY), digits, scale)
+            at = _put(buffer, at, _PROPENSITY)
+            at = write_decimal(buffer, at, digits, scale)
             product *= digits / power_of_ten(scale)
-            at = _put_sources(buffer, _put(buffer, at, _SOURCES), contributions[row, index])
+            at = _put(buffer, at, _SOURCES)
+            at = _put_numbers(buffer, at, names, name_ends, contributions[row, index], 0.0)
+            at = _put(buffer, at, _LIST_END)
+            if factors.size and (factors[row, index] != 1.0).any():
+                at = _put(buffer, at, _RULES)
+                at = _put_numbers(buffer, at, _PIECES, _FACTOR_ENDS, factors[row, index], 1.0)
+                at = _put(buffer, at, _LIST_END)
             if has_features:
                 at = _put(buffer, at, _FEATURES)
                 at = _put_features(buffer, at, featured[row], item, values[row])
+                at = _put(buffer, at, _LIST_END)
             at = _put(buffer, at, _END)
             hashes[ends[row] + place] = text_hashes[item]
             flat_propensities[ends[row] + place] = propensity
@@ -189,9 +245,9 @@ def _render(
 
 
 @kernel
-def _most_bytes(text_ends: Longs, candidates: Ints, indices: Ints, ends: Longs) -> int:
+def _most_bytes(text_ends: Longs, candidates: Ints, indices: Ints, ends: Longs, most: int) -> int:
     """What the JSON of all slates may need at most."""
-    size = 2 * (ends.size - 1) + ends[-1] * _ITEM_BYTES
+    size = 2 * (ends.size - 1) + ends[-1] * (_ITEM_BYTES + most)
     for row in range(ends.size - 1):
         for index in indices[row, : ends[row + 1] - ends[row]]:
             item = candidates[row, index]
@@ -209,15 +265,20 @@ def _put(buffer: Buffer, at: int, piece: int) -> int:
 
 
 @kernel
-def _put_sources(buffer: Buffer, at: int, shares: Floats) -> int:
-    """Write the sources that have a share in the score."""
+def _put_numbers(
+    buffer: Buffer, at: int, names: Buffer, name_ends: Longs, numbers: Floats, nothing: float
+) -> int:
+    """Write each of the numbers that is not `nothing`, with its name."""
     first = at
-    for source in range(shares.size):
-        if shares[source] > 0.0:
+    for number in range(numbers.size):
+        if numbers[number] != nothing:
             if at > first:
                 buffer[at] = _COMMA
                 at += 1
-            at = write_number(buffer, _put(buffer, at, _NAMES + source), shares[source])
+            for i in range(name_ends[number], name_ends[number + 1]):
+                buffer[at] = names[i]
+                at += 1
+            at = write_number(buffer, at, numbers[number])
             buffer[at] = _BRACE
             at += 1
     return at

@@ -22,6 +22,26 @@ class Source(Struct, frozen=True, gc=False):
     """Its share of the blended score, after normalising and weighting; a ranker changes none of it."""
 
 
+class RuleFactor(Struct, frozen=True, gc=False):
+    """What one business rule made of an item's score."""
+
+    name: str
+    """One of `state.reranking.rules.FACTORS`."""
+    factor: float
+    """On the score; at least 0, not 1."""
+
+
+class SlateRules(Struct, frozen=True, gc=False):
+    """What the business rules did to the candidates of a slate."""
+
+    version: str
+    """8 hex digits: equal versions are equal rules."""
+    excluded: int
+    """Candidates that are on an exclusion list."""
+    capped: int
+    """Candidates that were left out because of their category's limit."""
+
+
 class SlateItem(Struct, frozen=True, gc=False):
     """One published item."""
 
@@ -29,11 +49,14 @@ class SlateItem(Struct, frozen=True, gc=False):
     position: int
     """1-based."""
     score: float
-    """Blended score, or the ranker's where the slate names one; at least 0."""
+    """What the policy went by, at least 0: the sources' shares together, or the score of the ranker that the
+    slate names, times the factors of `rules`."""
     propensity: float
     """Probability of this item at this position given the items above it, (0, 1]; a float32 value in its
     shortest decimal form (`state.shortest`), so that slates, profiles and rewards agree."""
     sources: tuple[Source, ...]
+    rules: tuple[RuleFactor, ...] | UnsetType = UNSET
+    """Factors other than 1; absent where there is none."""
     features: tuple[float, ...] | UnsetType = UNSET
     """What a ranker sees of the item, where the slate names a `feature_set`; float32 as `propensity`."""
 
@@ -74,6 +97,8 @@ class Slate(Struct, frozen=True, kw_only=True, gc=False):
     """Version of the ranker that scored and ordered the candidates; absent where the blend did."""
     feature_set: str | UnsetType = UNSET
     """`state.ranking.features.FEATURE_SET` of the logged features; absent where none are logged."""
+    rules: SlateRules | UnsetType = UNSET
+    """Absent where no rules were in force."""
 
 
 class Reward(Struct, frozen=True, kw_only=True, gc=False):

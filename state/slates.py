@@ -14,7 +14,7 @@ from msgspec import UNSET, Struct, UnsetType
 from state.event import Inbound
 from state.profile import OpenSlate, Profile, item_hash
 from state.retrieval.arrays import Floats
-from state.slate import SCHEMA_VERSION, Slate, SlateItem, Trigger
+from state.slate import SCHEMA_VERSION, Slate, SlateItem, SlateRules, Trigger
 
 _ENCODER: Final = msgspec.json.Encoder()
 _SLATE: Final = msgspec.json.Decoder(Slate)
@@ -44,6 +44,7 @@ class WireSlate(Struct, frozen=True, gc=False):
     schema_version: int = SCHEMA_VERSION
     ranker: str | UnsetType = UNSET
     feature_set: str | UnsetType = UNSET
+    rules: SlateRules | UnsetType = UNSET
 
 
 _WIRE: Final = msgspec.json.Decoder(WireSlate)

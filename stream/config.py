@@ -6,30 +6,25 @@ Why pydantic-settings: docs/decisions/settings.md.
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NamedTuple, Self
+from typing import Any, Final, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
-from state.retrieval.config import parse_weights
 from stream.environment import PREFIX, ConfigError, env_name, problems, service_links, unknown_names
-from stream.faults import parse_fault_point
 from stream.misfits import misfits
-from stream.model_file import check_model_file
+from stream.setting_types import CommaList, FaultPoint, ModelFile, Retention, SourceWeights, Weights
 from stream.topic_names import TopicNames
 
 __all__ = ["ConfigError", "SettingRow", "Settings", "load_settings", "settings_table"]
 
 DAY: Final = 86_400
 _CYCLE_EVENTS: Final = {"exactly_once": 6000, "at_least_once": 2000}
-FOR_EVER: Final = -1
-"""A retention that never ends, as Kafka writes it."""
 
 
 class SettingRow(NamedTuple):
@@ -45,34 +40,6 @@ class SettingRow(NamedTuple):
 def setting(default: Any, unit: str, description: str, **bounds: Any) -> Any:
     """A field with its unit; `bounds` as of pydantic's `Field` (`ge`, `gt`, `le`, `lt`)."""
     return Field(default=default, description=description, json_schema_extra={"unit": unit}, **bounds)
-
-
-def _split(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
-
-
-def _retention(seconds: int) -> int:
-    if seconds == FOR_EVER or seconds > 0:
-        return seconds
-    message = "must be above 0, or -1 for ever"
-    raise ValueError(message)
-
-
-def _fault_point(text: str | None) -> str | None:
-    if text is not None:
-        parse_fault_point(text)
-    return text
-
-
-def _weights(pairs: tuple[str, ...]) -> tuple[str, ...]:
-    parse_weights(pairs)
-    return pairs
-
-
-CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Retention = Annotated[int, AfterValidator(_retention)]
 
 
 class Settings(TopicNames, BaseSettings):
@@ -194,8 +161,10 @@ class Settings(TopicNames, BaseSettings):
         "event types",
         "Events that ask for a new slate, comma separated.",
     )
-    policy: Literal["softmax", "epsilon_greedy"] = setting(
-        "softmax", "", "How a slate is drawn from candidates."
+    policy: str = setting(
+        "softmax",
+        "name",
+        "How a slate is drawn from candidates: softmax, epsilon_greedy, or the name of a plug-in.",
     )
     temperature: float = setting(
         0.15,
@@ -214,6 +183,14 @@ class Settings(TopicNames, BaseSettings):
         ge=0,
         le=1,
     )
+    sources: Weights = setting(
+        (),
+        "name=weight",
+        "Plugged-in candidate sources to use, comma separated; session neighbours weigh 1.",
+    )
+    rules_file: Path | None = setting(
+        None, "path", "TOML file of business rules; a change is followed within seconds, a wrong one refused."
+    )
     session_gap_seconds: int = setting(
         1800, "s", "A session ends after so long without activity, in event time.", ge=1
     )
@@ -231,13 +208,13 @@ class Settings(TopicNames, BaseSettings):
     rules_tau_seconds: int = setting(
         60 * DAY, "s", "The weight of what followed what falls e-fold in this time.", ge=1
     )
-    source_weights: Annotated[CommaList, AfterValidator(_weights)] = setting(
+    source_weights: SourceWeights = setting(
         (),
         "source=weight",
         "Weights of candidate sources in place of the defaults (docs/decisions/sources.md), comma separated, "
         "such as category=0.3,hour=0. 0 turns a source off.",
     )
-    model_file: Annotated[Path | None, AfterValidator(check_model_file)] = setting(
+    model_file: ModelFile = setting(
         None,
         "path",
         "TOML file with parameters of the shared models, as `freshslate evaluate --tune` writes it. The "
@@ -279,7 +256,7 @@ class Settings(TopicNames, BaseSettings):
         5.0, "s", "Time between two looks at how far the input topics reach.", gt=0
     )
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", "", "Least severe line to log.")
-    fault_point: Annotated[str | None, AfterValidator(_fault_point)] = setting(
+    fault_point: FaultPoint = setting(
         None,
         "point@n",
         "For tests and drills alone: SIGKILL of this worker the nth time it gets to that point; SIGSTOP with "
@@ -354,7 +331,9 @@ def settings_table(settings: Settings) -> list[SettingRow]:
 def _shown(value: object) -> str:
     if value is None:
         return ""
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+    if not isinstance(value, tuple):
+        return str(value)
+    return ",".join(each if isinstance(each, str) else "{}={:g}".format(*each) for each in value)
 
 
 def _choices(annotation: object) -> str:

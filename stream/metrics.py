@@ -201,6 +201,23 @@ SST_BYTES: Final = _gauge("rocksdb_sst_files_bytes", "bytes", "State on disk, al
 MEMTABLE_BYTES: Final = _gauge("rocksdb_memtables_bytes", "bytes", "Write buffers, all open partitions.")
 CACHE_BYTES: Final = _gauge("rocksdb_block_cache_bytes", "bytes", "Block cache, shared by all partitions.")
 
+# Business rules and plug-ins
+RULES_REFUSED: Final = _counter(
+    "rules_refused", "files", "Changed files of business rules that could not be followed."
+)
+RULES_INFO: Final = Metric(
+    f"{NAMESPACE}_rules_info", "info", "", "Version of the business rules in force; always 1.", ("version",)
+)
+SOURCE_ERRORS: Final = _counter(
+    "source_errors",
+    "calls",
+    "Calls of a plugged-in candidate source that raised or answered what cannot be used; it was left out.",
+    "source",
+)
+SOURCE_SECONDS: Final = _counter(
+    "source_seconds", "seconds", "Time that a plugged-in candidate source took to propose items.", "source"
+)
+
 # The shared models
 REPLICA_RECORDS: Final = _counter(
     "replica_records", "records", "Records folded into the shared models.", "topic"

@@ -5,11 +5,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from state.event import EVENT_TYPES
+from stream.entry_points import policy_names, source_names
 from stream.environment import env_name
 
 if TYPE_CHECKING:
     from stream.config import Settings
 
+MOST_WEIGHT: Final = 100.0
+"""Of a plugged-in source."""
 TOPIC_NAME: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
 
@@ -48,6 +51,25 @@ def misfits(settings: "Settings") -> Iterable[str]:
             f"{env_name('min_insync')}: {settings.min_insync} must be at most "
             f"{env_name('replication')} ({settings.replication}), or nothing could be written"
         )
+    yield from _plugins(settings)
+
+
+def _plugins(settings: "Settings") -> Iterable[str]:
+    """What is named and not installed, or not as it should be."""
+    if settings.policy not in (known := policy_names()):
+        yield f"{env_name('policy')}: {settings.policy!r} is not one of {', '.join(known)}"
+    names = [name for name, _ in settings.sources]
+    known = source_names() if names else ()
+    for name, weight in settings.sources:
+        if name not in known:
+            yield (
+                f"{env_name('sources')}: {name!r} is not installed; "
+                f"{', '.join(known) or 'no source'} is (docs/plugins.md)"
+            )
+        if not 0.0 <= weight <= MOST_WEIGHT:
+            yield f"{env_name('sources')}: weight {weight:g} of {name} is not in [0, {MOST_WEIGHT:g}]"
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"{env_name('sources')}: {name!r} is named twice"
 
 
 def advice(settings: "Settings") -> tuple[str, ...]:

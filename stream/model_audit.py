@@ -157,7 +157,7 @@ def content(models: Models) -> Content:
             name for name, may in zip(names, arrays["popularity.recommendable"], strict=True) if may
         ),
         categories={
-            name: models.categories.strings[number - 1]
+            name: models.pooled.strings[number - 1]
             for name, number in zip(names, arrays["popularity.category"].tolist(), strict=True)
             if number
         },

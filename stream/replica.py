@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from state.errors import InvalidItem, UnreadableState
 from state.models import Models
 from state.retrieval.config import ModelConfig
+from state.retrieval.source import CandidateSource
 from stream import faults
 from stream.codecs import decode_delta, decode_item
 from stream.transport import FETCH_WAIT_MS
@@ -30,6 +31,7 @@ _POLL_MS: Final = 500
 _CATCH_UP_POLL_MS: Final = 20
 _OFFSETS: Final = "replica_offsets"
 _TOPICS: Final = "replica_topics"
+_SOURCE: Final = "source_"
 
 
 class Replica:
@@ -58,6 +60,9 @@ class Replica:
         self._topics = (deltas_topic, items_topic)
         self._snapshot = snapshot
         self._snapshot_seconds = snapshot_seconds
+        self._config = config
+        self._sources: Mapping[str, CandidateSource] = {}
+        self._source_states: dict[str, bytes] = {}
         self._offsets: dict[TopicPartition, int] = {}
         self.models = self._load(config)
         self.caught_up = asyncio.Event()
@@ -97,6 +102,26 @@ class Replica:
             behind[tp.topic] = behind.get(tp.topic, 0) + max(0, end - passed)
         return behind
 
+    def teach(self, sources: Mapping[str, CandidateSource]) -> None:
+        """Teach plugged-in candidate sources the same. Call it before `models` is handed on.
+
+        A source that the snapshot knows nothing of has to read all of the topics, and the models with it.
+        """
+        self._sources = sources
+        try:
+            for name, source in sources.items():
+                if self._offsets:
+                    source.restore(self._source_states[name])
+        except Exception as error:
+            log.warning(
+                "snapshot %s left out, reading the topics instead: candidate source %s: %r",
+                self._snapshot,
+                name,
+                error,
+            )
+            self._offsets.clear()
+            self.models = Models(self._config)
+
     async def run(self) -> None:
         """Follow the topics for ever."""
         self._consumer = AIOKafkaConsumer(**self._settings)
@@ -125,6 +150,7 @@ class Replica:
         a new one costs is time. State is another matter (`stream/store.py`), and stops the worker.
         """
         arrays = self.models.snapshot()
+        arrays |= self._source_arrays()
         tps = sorted(self._offsets)
         arrays[_TOPICS] = np.array([f"{tp.topic}\n{tp.partition}" for tp in tps], dtype=np.str_)
         arrays[_OFFSETS] = np.array([self._offsets[tp] for tp in tps], dtype=np.int64)
@@ -136,6 +162,16 @@ class Replica:
                 self._snapshot,
                 error,
             )
+
+    def _source_arrays(self) -> dict[str, Any]:
+        """What the sources have learned; one that cannot say it will have to read the topics again."""
+        arrays: dict[str, Any] = {}
+        for name, source in self._sources.items():
+            try:
+                arrays[_SOURCE + name] = np.frombuffer(source.snapshot(), np.uint8)
+            except Exception as error:
+                log.warning("candidate source %s is not in the snapshot: %r", name, error)
+        return arrays
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
@@ -175,7 +211,10 @@ class Replica:
         fetched = await self._consumer.getmany(timeout_ms=wait, max_records=_POLL_RECORDS)
         for tp, records in fetched.items():
             if tp.topic == self._topics[0]:
-                self.models.learn([decode_delta(record.value) for record in records])
+                deltas = [decode_delta(record.value) for record in records]
+                self.models.learn(deltas)
+                for source in self._sources.values():
+                    source.learn(deltas)
             else:
                 self._fold_items(records)
             self._offsets[tp] = records[-1].offset + 1
@@ -188,6 +227,8 @@ class Replica:
             item_id = (record.key or b"").decode(errors="replace")
             if record.value is None:
                 self.models.withdraw_item(item_id)
+                for source in self._sources.values():
+                    source.withdraw_item(item_id)
                 continue
             try:
                 item = decode_item(record.key, record.value)
@@ -196,6 +237,8 @@ class Replica:
                 log.warning("%s: item %s left out: %s", self._topics[1], item_id, error)
             else:
                 self.models.upsert_item(item.item_id, item)
+                for source in self._sources.values():
+                    source.upsert_item(item)
 
     def _load(self, config: ModelConfig) -> Models:
         if not self._snapshot.exists():
@@ -209,6 +252,11 @@ class Replica:
                     message = f"it was learned from the topic {topic}"
                     raise ValueError(message)
                 self._offsets[TopicPartition(topic, int(partition))] = int(offset)
+            self._source_states = {
+                name.removeprefix(_SOURCE): array.tobytes()
+                for name, array in arrays.items()
+                if name.startswith(_SOURCE)
+            }
             return Models.restore(arrays, config)
         except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
             # The topics hold all of it; a damaged or older snapshot only costs the time to read them.

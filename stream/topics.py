@@ -18,7 +18,8 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, for_code
 from aiokafka.protocol.admin import DeleteGroupsRequest
 
 from state.errors import SetupError
-from stream.config import DAY, FOR_EVER, Settings
+from stream.config import DAY, Settings
+from stream.setting_types import FOR_EVER
 
 BATCH_BYTES: Final = 8 << 20
 """Largest record batch in a topic that a worker writes by batch."""

@@ -5,7 +5,7 @@ import gc
 import logging
 import math
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -16,10 +16,12 @@ from aiokafka.errors import KafkaError
 from filelock import FileLock, Timeout
 from msgspec import convert
 
+from state.catalogue import CatalogueItem
 from state.errors import StopWorker
 from state.event import TOPIC_TYPES, Event, EventRules, Inbound, Origin
 from state.models import Models
 from state.policy.base import Policy, choose
+from state.policy.limits import Limits
 from state.policy.registry import make_policy
 from state.policy.shares import Shares
 from state.policy.uniform import Uniform
@@ -27,7 +29,9 @@ from state.profile import NEW_PROFILE
 from state.ranking.ranker import Ranker
 from state.ranking.trees import trees_of
 from state.recommend import Recommender, RecommendRules
+from state.reranking.rules import Rules
 from state.retrieval.config import ModelConfig, parse_weights
+from state.retrieval.plugged import Plugged
 from state.seeds import seed_of
 from state.session import SessionRules
 from state.shortest import as_double
@@ -35,17 +39,20 @@ from state.step import Decide, StepRules
 from stream import faults
 from stream.app import AppInput
 from stream.config import DAY, Settings
+from stream.entry_points import OWN_POLICIES
 from stream.faults import parse_fault_point
 from stream.loop import Loop
 from stream.metrics import CYCLE_SECONDS, EVENTS, LOOP_DELAY, STAGE_SECONDS, Metrics
 from stream.misfits import advice
 from stream.model_file import read_model_file
 from stream.partitions import Partitions
+from stream.plugins import plugged_policy, plugged_sources
 from stream.published import Published
 from stream.pulse import pulse
 from stream.quiet import quieten
 from stream.ranker import RankerFollower
 from stream.replica import Replica
+from stream.rules_file import RulesFile
 from stream.sizes import measure_build, measure_ranker, measure_sizes
 from stream.topics import check_topics, topic_specs
 from stream.transaction import Publisher, TransactionalPublisher, end_transaction_of
@@ -85,6 +92,8 @@ class Worker:
         folder = Path(self._lock.lock_file).parent
         self._transactional_id = f"{settings.app_id}-{uuid.uuid4().hex}"
         self._former = sign(folder, self._transactional_id)
+        self.metrics = Metrics()
+        self._plugged = plugged_sources(settings.sources, self.metrics)
         self.replica = Replica(
             settings.broker,
             deltas_topic=settings.deltas_topic,
@@ -93,8 +102,11 @@ class Worker:
             snapshot=folder / SNAPSHOT,
             snapshot_seconds=settings.snapshot_seconds,
         )
-        self.metrics = Metrics()
-        decide = recommender(settings, self.replica.models)
+        self.replica.teach({each.name: each.source for each in self._plugged})
+        decide = recommender(settings, self.replica.models, self._plugged)
+        self._rules = (
+            RulesFile(settings.rules_file, decide.follow, self.metrics) if settings.rules_file else None
+        )
         self.rankers = RankerFollower(settings, partial(setattr, decide, "ranker"))
         published = published_over(decide, settings)
         self.partitions = Partitions(settings, folder, writer=self._transactional_id, published=published)
@@ -126,7 +138,7 @@ class Worker:
             log.warning(line)
         await check_topics(self._settings.broker, topic_specs(self._settings))
         await asyncio.gather(
-            asyncio.to_thread(warm, self._settings),
+            asyncio.to_thread(warm, self._settings, self._plugged),
             end_open_transaction(self._former, self._settings),
         )
         for follower, name in ((self.replica, "replica"), (self.rankers, "rankers")):
@@ -139,6 +151,8 @@ class Worker:
                 following.result()
         beating = pulse(partial(self.metrics.observe, LOOP_DELAY))
         self._tasks.append(asyncio.create_task(beating, name="pulse"))
+        if self._rules is not None:
+            self._tasks.append(asyncio.create_task(self._rules.watch(), name="rules"))
         self._tasks.append(asyncio.create_task(self.loop.run(), name="loop"))
         calm_collector()
 
@@ -255,9 +269,9 @@ def publisher(settings: Settings, transactional_id: str) -> Publisher:
     )
 
 
-def recommender(settings: Settings, models: Models) -> Recommender:
+def recommender(settings: Settings, models: Models, plugged: Sequence[Plugged] = ()) -> Recommender:
     """What decides, built from the settings."""
-    return Recommender(models, shares(settings), recommend_rules(settings))
+    return Recommender(models, shares(settings), recommend_rules(settings), plugged=plugged)
 
 
 def published_over(decide: Decide, settings: Settings) -> Published | None:
@@ -288,6 +302,8 @@ def recommend_rules(settings: Settings) -> RecommendRules:
 
 def policy(settings: Settings) -> Policy:
     """How a slate is drawn from the candidates, but for the control group's."""
+    if settings.policy not in OWN_POLICIES:
+        return plugged_policy(settings.policy)
     return make_policy(settings.policy, epsilon=settings.epsilon, temperature=settings.temperature)
 
 
@@ -333,17 +349,25 @@ def model_config(settings: Settings) -> ModelConfig:
     return convert(values | parse_weights(settings.source_weights), ModelConfig)
 
 
-def warm(settings: Settings) -> None:
+def warm(settings: Settings, plugged: Sequence[Plugged] = ()) -> None:
     """Run every kernel once, so that none compiles inside a session timeout."""
     models = Models(model_config(settings))
     models.warm()
     event = Event(event_id="warm", type="search", user_id="warm", time=0)
     asked = NEW_PROFILE, Inbound(event, Origin("warm", 0, 0, 0))
-    decide = recommender(settings, models)
+    decide = recommender(settings, models, plugged)
     decide([asked])
     decide.ranker = Ranker(trees_of(()), "warm")
     decide([asked])
     as_double(1.0)
+    may_limit: tuple[Limits | None, ...] = (None,)
+    if settings.rules_file is not None:
+        models.upsert_item("warm", CatalogueItem(item_id="warm", category="warm"))
+        decide.follow(Rules(diversity=0.1, category_limit=1))
+        decide([asked])
+        groups = np.zeros((1, settings.candidates), np.int32)
+        may_limit = (None, Limits(groups, np.ones(1, np.int32)))
     scores = np.linspace(1.0, 0.0, settings.candidates, dtype=np.float32)
     for each in shares(settings).policies:
-        choose(each, scores, settings.slate_size, seed_of("warm", 0, 0))
+        for limits in may_limit:
+            choose(each, scores, settings.slate_size, seed_of("warm", 0, 0), limits=limits)

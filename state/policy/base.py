@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from state.policy.limits import Limits
+
 Ints: TypeAlias = npt.NDArray[np.int32]
 Longs: TypeAlias = npt.NDArray[np.int64]
 Scores: TypeAlias = npt.NDArray[np.floating[Any]]
@@ -14,7 +16,7 @@ Scores: TypeAlias = npt.NDArray[np.floating[Any]]
 
 
 class Choice(NamedTuple):
-    """A drawn slate; k = min(slots, n)."""
+    """A drawn slate; k = min(slots, n), or fewer where limits leave no more."""
 
     indices: npt.NDArray[np.int32]
     """[k] index of the candidate at each position, all different."""
@@ -29,11 +31,18 @@ class Choices(NamedTuple):
     """[n, slots] as in `Choice`, like the next."""
     propensities: npt.NDArray[np.float32]
     """[n, slots]"""
+    sizes: npt.NDArray[np.int32]
+    """[n] the k of each row."""
 
     @classmethod
-    def empty(cls, rows: int, slots: int) -> "Choices":
-        """Room for so many slates."""
-        return cls(np.empty((rows, max(0, slots)), np.int32), np.empty((rows, max(0, slots)), np.float32))
+    def empty(cls, counts: Ints, slots: int) -> "Choices":
+        """Room for a slate of each row of so many candidates [n], with the sizes that nothing limits."""
+        shape = len(counts), max(0, slots)
+        return cls(
+            np.empty(shape, np.int32),
+            np.empty(shape, np.float32),
+            np.minimum(counts, shape[1], dtype=np.int32),
+        )
 
 
 class Policy(Protocol):
@@ -47,8 +56,13 @@ class Policy(Protocol):
     def version(self) -> str:
         """8 hex digits over name and parameters: equal versions choose with equal probabilities."""
 
-    def choose_all(self, scores: Scores, counts: Ints, slots: int, seeds: Longs) -> Choices:
+    def choose_all(
+        self, scores: Scores, counts: Ints, slots: int, seeds: Longs, *, limits: Limits | None = None
+    ) -> Choices:
         """Draw a slate for each row: min(slots, n) of its candidates; the same row draws the same slate.
+
+        Under limits each position is drawn among the candidates that they leave, and a slate ends where they
+        leave none. Limits that close nothing change no draw.
 
         The first call compiles a kernel: make it before a partition is owned.
 
@@ -57,22 +71,25 @@ class Policy(Protocol):
             counts: [rows] how many there are.
             slots: Most items of a slate.
             seeds: [rows] of the draws.
+            limits: How many of a group a slate may hold, and the candidates' groups.
         """
         ...
 
     def distribution(self, scores: Scores, taken: Sequence[int]) -> npt.NDArray[np.float64]:
         """Probability [n] of each candidate for the position below the different candidates `taken`.
 
-        It is 0 for the taken ones and sums to 1, unless none is left. It is written apart from `choose`, so
-        that one checks the other.
+        It is 0 for the taken ones and sums to 1, unless none is left. Under limits `taken` is what
+        `state.policy.limits.closed` gives. It is written apart from `choose`, so that one checks the other.
         """
 
 
-def choose(policy: Policy, scores: Scores, slots: int, seed: int) -> Choice:
-    """Draw one slate of min(slots, n) candidates; see `Policy.choose_all`."""
+def choose(policy: Policy, scores: Scores, slots: int, seed: int, *, limits: Limits | None = None) -> Choice:
+    """Draw one slate; see `Policy.choose_all`."""
     count = np.array([len(scores)], np.int32)
-    drawn = policy.choose_all(np.reshape(scores, (1, -1)), count, slots, np.array([seed], np.int64))
-    k = max(0, min(slots, len(scores)))
+    drawn = policy.choose_all(
+        np.reshape(scores, (1, -1)), count, slots, np.array([seed], np.int64), limits=limits
+    )
+    k = drawn.sizes[0]
     return Choice(drawn.indices[0, :k], drawn.propensities[0, :k])
 
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from state.kernel import kernel
 from state.policy.base import Choices, Ints, Longs, Scores, version_of
+from state.policy.limits import Limits, count_in, forget, without
 from state.seeds import advance, uniform
 
 MIN_EPSILON: Final = 1e-6
@@ -56,10 +57,18 @@ class EpsilonGreedy:
         self.epsilon: Final = float(epsilon)
         self.version: Final = version_of(self.name, 1, epsilon=epsilon)
 
-    def choose_all(self, scores: Scores, counts: Ints, slots: int, seeds: Longs) -> Choices:
+    def choose_all(
+        self, scores: Scores, counts: Ints, slots: int, seeds: Longs, *, limits: Limits | None = None
+    ) -> Choices:
         """Draw slates; see `state.policy.base.Policy.choose_all`."""
-        drawn = Choices.empty(len(scores), slots)
-        _draw_all(counts, self.epsilon, seeds, *drawn)
+        del scores  # their order is all that counts
+        drawn = Choices.empty(counts, slots)
+        if limits is None:
+            _draw_all(counts, self.epsilon, seeds, drawn.indices, drawn.propensities)
+        else:
+            _draw_all_limited(
+                counts, self.epsilon, seeds, *limits, drawn.indices, drawn.propensities, drawn.sizes
+            )
         return drawn
 
     def distribution(self, scores: Scores, taken: Sequence[int]) -> npt.NDArray[np.float64]:
@@ -98,3 +107,58 @@ def _draw(n: int, epsilon: float, seed: int, chosen: Ints, propensities: npt.NDA
         propensities[j] = epsilon / m + (1.0 - epsilon if pick == 0 else 0.0)
         for i in range(pick, m - 1):
             left[i] = left[i + 1]
+
+
+@kernel
+def _draw_all_limited(
+    counts: Ints,
+    epsilon: float,
+    seeds: Longs,
+    groups: Ints,
+    most: Ints,
+    chosen: Ints,
+    propensities: npt.NDArray[np.float32],
+    sizes: Ints,
+) -> None:
+    """`_draw_all` under limits; `sizes` [rows] are those of the slates."""
+    held = np.zeros(most.size, np.int32)
+    for row in range(counts.size):
+        size = _draw_limited(
+            counts[row], epsilon, seeds[row], groups[row], most, held, chosen[row], propensities[row]
+        )
+        sizes[row] = size
+        forget(held, groups[row], chosen[row, :size])
+
+
+@kernel
+def _draw_limited(
+    n: int,
+    epsilon: float,
+    seed: int,
+    groups: Ints,
+    most: Ints,
+    held: Ints,
+    chosen: Ints,
+    propensities: npt.NDArray[np.float32],
+) -> int:
+    """`_draw` among the candidates whose groups are open; returns the size. `held` counts what is drawn."""
+    left = np.arange(n)  # candidates that are eligible, still in their ranked order
+    m = n
+    state = np.uint64(seed)
+    j = 0
+    while j < chosen.size and m > 0:
+        pick = 0
+        state = advance(state)
+        if uniform(state) < epsilon:
+            state = advance(state)
+            pick = int(uniform(state) * m)
+        index = left[pick]
+        chosen[j] = index
+        propensities[j] = epsilon / m + (1.0 - epsilon if pick == 0 else 0.0)
+        j += 1
+        m -= 1
+        for i in range(pick, m):
+            left[i] = left[i + 1]
+        if count_in(held, most, groups[index]):
+            m = without(left, 0, m, groups, groups[index])
+    return j

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from state.kernel import kernel
 from state.policy.base import Choices, Ints, Longs, Scores, version_of
+from state.policy.limits import Limits, count_in
 from state.seeds import advance, uniform
 
 MIN_TEMPERATURE: Final = 0.0125
@@ -27,6 +28,8 @@ class Softmax:
 
     The slate is drawn at once: candidates in rising order of E_i / w_i, with E_i standard exponential. It is
     the order of Gumbel top-k (Kool et al.), since -log(E_i / w_i) is log w_i plus a standard Gumbel number.
+    Under limits, whose group is full when it arrives is passed over: an exponential forgets how long it has
+    run, so those that are still eligible race on as if they started there.
     Draws have 52 bits: what is less likely than about 1e-16 has its right propensity, but does not happen.
 
     Args:
@@ -66,12 +69,26 @@ class Softmax:
         self.temperature: Final = float(temperature)
         self.version: Final = version_of(self.name, 1, temperature=temperature)
 
-    def choose_all(self, scores: Scores, counts: Ints, slots: int, seeds: Longs) -> Choices:
+    def choose_all(
+        self, scores: Scores, counts: Ints, slots: int, seeds: Longs, *, limits: Limits | None = None
+    ) -> Choices:
         """Draw slates; see `state.policy.base.Policy.choose_all`."""
-        drawn = Choices.empty(len(scores), slots)
+        drawn = Choices.empty(counts, slots)
         # A copy of one type, whatever the caller's: one compiled kernel, and its work space.
         weights = np.array(scores, dtype=np.float64)
-        _draw_all(weights, counts, self.temperature, seeds, *drawn)
+        if limits is None:
+            _draw_all(weights, counts, self.temperature, seeds, drawn.indices, drawn.propensities)
+        else:
+            _draw_all_limited(
+                weights,
+                counts,
+                self.temperature,
+                seeds,
+                *limits,
+                drawn.indices,
+                drawn.propensities,
+                drawn.sizes,
+            )
         return drawn
 
     def distribution(self, scores: Scores, taken: Sequence[int]) -> npt.NDArray[np.float64]:
@@ -154,3 +171,81 @@ def _insert(
         at -= 1
     keys[at] = key
     chosen[at] = index
+
+
+@kernel
+def _draw_all_limited(
+    weights: npt.NDArray[np.float64],
+    counts: Ints,
+    temperature: float,
+    seeds: Longs,
+    groups: Ints,
+    most: Ints,
+    chosen: Ints,
+    propensities: npt.NDArray[np.float32],
+    sizes: Ints,
+) -> None:
+    """`_draw_all` under limits; `sizes` [rows] are those of the slates."""
+    held, closed = np.zeros(most.size, np.int32), np.zeros(most.size)
+    for row in range(counts.size):
+        n = counts[row]
+        order = _race(weights[row, :n], temperature, seeds[row])
+        size = 0
+        for index in order:
+            group = groups[row, index]
+            if size == chosen.shape[1]:
+                break
+            if group < 0 or held[group] < most[group]:
+                count_in(held, most, group)
+                chosen[row, size] = index
+                size += 1
+        sizes[row] = size
+        _say(weights[row, :n], groups[row], most, held, closed, chosen[row, :size], propensities[row])
+
+
+@kernel
+def _race(weights: npt.NDArray[np.float64], temperature: float, seed: int) -> Longs:
+    """All candidates [n] in the order in which they arrive; turns scores into weights."""
+    keys = np.empty(weights.size)
+    top = weights.max() if weights.size else 0.0
+    state = np.uint64(seed)
+    for i in range(weights.size):
+        weights[i] = math.exp((weights[i] / top - 1.0) / temperature) if top > 0.0 else 1.0
+        state = advance(state)
+        keys[i] = -math.log(uniform(state)) / weights[i]
+    return np.argsort(keys, kind="mergesort")
+
+
+@kernel
+def _say(
+    weights: npt.NDArray[np.float64],
+    groups: Ints,
+    most: Ints,
+    held: Ints,
+    closed: npt.NDArray[np.float64],
+    chosen: Ints,
+    propensities: npt.NDArray[np.float32],
+) -> None:
+    """Propensities of a slate under limits, from the last position up as in `_draw`.
+
+    `held` [groups] counts the slate's items, and is 0 afterwards, as `closed` is before and after.
+    """
+    is_out = np.ones(weights.size, np.bool_)
+    is_out[chosen] = False
+    left = 0.0
+    for i in range(weights.size):
+        if is_out[i]:
+            group = groups[i]
+            if group >= 0 and held[group] >= most[group]:
+                closed[group] += weights[i]
+            else:
+                left += weights[i]
+    for j in range(chosen.size - 1, -1, -1):
+        group = groups[chosen[j]]
+        if group >= 0:
+            # The lowest of a full group closed it: at its position, and above, the whole group was eligible.
+            left += closed[group]
+            closed[group] = 0.0
+            held[group] -= 1
+        left += weights[chosen[j]]
+        propensities[j] = weights[chosen[j]] / left

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from state.kernel import kernel
 from state.policy.base import Choices, Ints, Longs, Scores, version_of
+from state.policy.limits import Limits, count_in, forget, without
 from state.seeds import advance, uniform
 
 
@@ -41,10 +42,16 @@ class Uniform:
     def __init__(self) -> None:
         self.version: Final = version_of(self.name, 1)
 
-    def choose_all(self, scores: Scores, counts: Ints, slots: int, seeds: Longs) -> Choices:
+    def choose_all(
+        self, scores: Scores, counts: Ints, slots: int, seeds: Longs, *, limits: Limits | None = None
+    ) -> Choices:
         """Draw slates; see `state.policy.base.Policy.choose_all`."""
-        drawn = Choices.empty(len(scores), slots)
-        _draw_all(counts, seeds, *drawn)
+        del scores
+        drawn = Choices.empty(counts, slots)
+        if limits is None:
+            _draw_all(counts, seeds, drawn.indices, drawn.propensities)
+        else:
+            _draw_all_limited(counts, seeds, *limits, drawn.indices, drawn.propensities, drawn.sizes)
         return drawn
 
     def distribution(self, scores: Scores, taken: Sequence[int]) -> npt.NDArray[np.float64]:
@@ -77,3 +84,50 @@ def _draw(n: int, seed: int, chosen: Ints, propensities: npt.NDArray[np.float32]
         chosen[j] = order[pick]
         order[pick] = order[j]
         propensities[j] = 1.0 / m
+
+
+@kernel
+def _draw_all_limited(
+    counts: Ints,
+    seeds: Longs,
+    groups: Ints,
+    most: Ints,
+    chosen: Ints,
+    propensities: npt.NDArray[np.float32],
+    sizes: Ints,
+) -> None:
+    """`_draw_all` under limits; `sizes` [rows] are those of the slates."""
+    held = np.zeros(most.size, np.int32)
+    for row in range(counts.size):
+        size = _draw_limited(counts[row], seeds[row], groups[row], most, held, chosen[row], propensities[row])
+        sizes[row] = size
+        forget(held, groups[row], chosen[row, :size])
+
+
+@kernel
+def _draw_limited(
+    n: int,
+    seed: int,
+    groups: Ints,
+    most: Ints,
+    held: Ints,
+    chosen: Ints,
+    propensities: npt.NDArray[np.float32],
+) -> int:
+    """`_draw` among the candidates whose groups are open; returns the size. `held` counts what is drawn."""
+    order = np.arange(n)  # in [j, end): the candidates that are eligible
+    end = n
+    state = np.uint64(seed)
+    j = 0
+    while j < chosen.size and j < end:
+        m = end - j
+        state = advance(state)
+        pick = j + int(uniform(state) * m)
+        index = order[pick]
+        chosen[j] = index
+        order[pick] = order[j]
+        propensities[j] = 1.0 / m
+        j += 1
+        if count_in(held, most, groups[index]):
+            end = without(order, j, end, groups, groups[index])
+    return j

@@ -11,7 +11,7 @@ from state.session import session_items
 from state.slate import Slate
 from stream.inspection import Inspection, counted, interactions
 from stream.screens.replay import moment
-from stream.screens.slate import slate_table
+from stream.screens.slate import ruled, slate_table
 
 ITEMS: Final = 12
 """Latest interactions shown; --json has all."""
@@ -88,6 +88,7 @@ def _print_slate(console: Console, slate: Slate, now: int) -> None:
             f"({slate.policy_version}), scenario {slate.scenario}",
             "dim",
         ),
+        (f"\n{ruled(slate)}" if slate.rules else "", "dim"),
     )
     console.print(heading)
     if slate.items:

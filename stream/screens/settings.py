@@ -9,6 +9,7 @@ from rich.text import Text
 
 from state.retrieval.config import ModelConfig
 from stream.config import SettingRow
+from stream.entry_points import PluginRow
 
 TABLE_COLUMNS: Final = 130
 """Narrower than this, a table would break every word."""
@@ -39,6 +40,13 @@ def print_model(console: Console, values: Mapping[str, Any]) -> None:
         console.print(
             f"  {name} = {value}  # default {getattr(defaults, name)}", highlight=False, markup=False
         )
+
+
+def print_plugins(console: Console, rows: Sequence[PluginRow]) -> None:
+    """Print what is installed beside Freshslate's own; comments, where settings are rows to grep."""
+    for row in rows:
+        told = f"# {row.kind} {row.name}: {row.target}, of {row.distribution}"
+        console.print(told, soft_wrap=True, highlight=False, markup=False)
 
 
 def plain(row: SettingRow) -> str:

@@ -38,6 +38,13 @@ TAGS: Final[Mapping[str, Tag]] = {
     "content": Tag("a", "green", "alike", "alike in the catalogue"),
     "history": Tag("h", "blue", "own", "own earlier items"),
 }
+"""Letter, colour and meaning of a candidate source."""
+MEANINGS: Final[Mapping[str, str]] = {
+    "boost": "boosted",
+    "category_boost": "category boosted",
+    "diversity": "more of the same",
+}
+"""Of the factors of business rules."""
 
 
 def slate_table(slate: Slate, *, limit: int | None = None) -> Table:
@@ -55,14 +62,28 @@ def slate_table(slate: Slate, *, limit: int | None = None) -> Table:
 
 
 def reasons(item: SlateItem) -> Text:
-    """Every candidate source that proposed the item, the strongest first, with its part of the score."""
+    """Every candidate source that proposed the item, the strongest first, with its part of the score.
+
+    What business rules multiplied it by comes after them.
+    """
     told = Text()
     for source in sorted(item.sources, key=lambda source: -source.score):
         tag = TAGS.get(source.name, Tag("?", "", "", source.name))
         told.append(", " if told else "")
         told.append(tag.meaning, tag.colour)
         told.append(f" {source.score:.2g}")
+    for rule in item.rules or ():
+        told.append("; " if rule is item.rules[0] else ", ", "dim")  # type: ignore[index]  # there is one
+        told.append(MEANINGS.get(rule.name, rule.name))
+        told.append(f" x{rule.factor:.2g}")
     return told
+
+
+def ruled(slate: Slate) -> str:
+    """What the business rules did to a slate's candidates; empty where there are none."""
+    if not slate.rules:
+        return ""
+    return f"rules {slate.rules.version}: {slate.rules.excluded} excluded, {slate.rules.capped} over a limit"
 
 
 def letters(item: SlateItem) -> Text:

@@ -16,7 +16,7 @@ from state.event import Event, Origin
 from state.retrieval.explain import Explanation
 from state.slate import Reward
 from stream.screens.inspection import age, print_inspection
-from stream.screens.slate import reasons
+from stream.screens.slate import reasons, ruled
 from stream.timeline import Happened, Rejected, Repeated, Shown, Started, Step, Waiting
 from stream.times import format_iso, now_ms
 
@@ -122,6 +122,8 @@ class TimelineScreen:
             f"({slate.policy_version}), scenario {slate.scenario}, "
             f"{len(slate.items)} of {slate.candidates} candidates",
         )
+        if told := ruled(slate):
+            self._line("", told)
         if not slate.items:
             self._line("", "empty: the models knew no item yet that this shopper had not just bought")
             return

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from state.reranking.rules import Rules
 from state.slate import Delta
 from tests.flow.walk import Walk
 from tests.stream.records import click, cuts, records, shop_events
@@ -263,3 +264,31 @@ def test_several_input_topics_of_a_partition_share_their_users():
     assert profile.items == ("tent", "stove", "lamp")
     assert profile.counts[2] == 2
     assert profile.counts[5] == 1
+
+
+# Business rules --------------------------------------------------------------------------------------
+
+
+def test_rules_hold_from_the_next_slate_on_and_feedback_is_joined_to_what_they_left():
+    walk = Walk()
+    walk.catalogue(*(f"i{n}" for n in range(0, 14, 2)), category="shoes/trail")
+    walk.catalogue(*(f"i{n}" for n in range(1, 14, 2)), category="tents")
+    for _ in range(4):
+        walk.cycle(40)
+    free, rewards = len(walk.slates), len(walk.rewards)
+    rules = Rules(category_limits={"shoes": 2}, exclude=frozenset({"i1"}))
+    walk.engine.decide.follow(rules)
+    for _ in range(6):
+        walk.cycle(40)
+    assert any(sum(int(item.item_id[1:]) % 2 == 0 for item in s.items) > 2 for s in walk.slates[:free])
+    under = {slate.slate_id: slate for slate in walk.slates[free:]}
+    for slate in under.values():
+        shown = [item.item_id for item in slate.items]
+        assert slate.rules.version == rules.version
+        assert sum(int(item_id[1:]) % 2 == 0 for item_id in shown) <= 2
+        assert "i1" not in shown
+    joined = [reward for reward in walk.rewards[rewards:] if reward.slate_id in under]
+    assert len(joined) > 10
+    for reward in joined:
+        item = under[reward.slate_id].items[reward.position - 1]
+        assert (item.item_id, item.propensity) == (reward.item_id, reward.propensity)

@@ -19,15 +19,18 @@ class Walk:
     Args:
         settings: of the worker; the defaults where none are given.
         learning: whether deltas reach the models.
+        models: shared with somebody else.
+        plugged: candidate sources from outside.
     """
 
-    def __init__(self, settings=None, *, learning=True, models=None):
+    def __init__(self, settings=None, *, learning=True, models=None, plugged=()):
         settings = settings or Settings(slate_size=5, candidates=20)
         self.models = models or Models(model_config(settings))
         self.learning = learning
+        self.plugged = plugged
         rules = RecommendRules(slots=settings.slate_size, candidates=settings.candidates)
         self.engine = Engine(
-            decide=Recommender(self.models, shares(settings), rules),
+            decide=Recommender(self.models, shares(settings), rules, plugged=plugged),
             events=event_rules(settings),
             step=step_rules(settings),
             writer="walk",
@@ -42,10 +45,10 @@ class Walk:
         self.read = 0
         self._draw = random.Random(1)
 
-    def catalogue(self, *item_ids):
+    def catalogue(self, *item_ids, category=None):
         """Announce items."""
         for item_id in item_ids:
-            self.models.upsert_item(item_id, CatalogueItem(item_id=item_id))
+            self.models.upsert_item(item_id, CatalogueItem(item_id=item_id, category=category))
 
     def send(self, *values, topic="events", partition=0):
         """Append events to a partition and process them in one cycle."""

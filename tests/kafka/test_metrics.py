@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from stream.metrics import METRICS
 from tests.kafka.harness import Shop, clicks, send, shop, until
+from tests.stream.distributions import install
 
 CATALOGUE = 20_000
 """Items: enough for a worker to be seen catching up."""
@@ -25,6 +26,20 @@ FREEZES = 5
 waits."""
 SECONDS = 120
 ADDRESS = re.compile(r"pages at (http://\S+)")
+
+
+MOODY = """
+from state.retrieval.source import CandidateSource, Proposals
+
+class Moody(CandidateSource):
+    calls = 0
+
+    def score(self, queries):
+        self.calls += 1
+        if self.calls % 3 == 0:
+            raise RuntimeError("every third time")
+        return [Proposals(("i1",), (1.0,))] * len(queries)
+"""
 
 
 class Scraper:
@@ -116,11 +131,17 @@ async def refused(scraper: Scraper, worker: subprocess.Popen[bytes]) -> None:
 async def test_every_declared_metric_moves_in_a_short_real_run(
     broker: str, prefix: str, tmp_path: Path
 ) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text("diversity = 0.1")
+    groups = {"freshslate.sources": {"moody": "moody:Moody"}}
+    site = install(tmp_path / "site", "moody", {"moody.py": MOODY}, groups)
+    plugged = {"FRESHSLATE_SOURCES": "moody=0.01", "PYTHONPATH": str(site)}
     async with (
         shop(
             broker,
             prefix,
             tmp_path,
+            rules_file=rules,
             session_timeout_seconds=6,
             worker_port=0,
             lag_poll_seconds=0.1,
@@ -129,14 +150,15 @@ async def test_every_declared_metric_moves_in_a_short_real_run(
         ) as it,
         scraping(it) as scraper,
     ):
-        first = it.start()
+        first = it.start(**plugged)
         await it.started()
         await send(it, clicks(20))  # before there is anything to recommend
         await stock(it)
         await send(it, clicks(4_000, seed=2))
-        it.start()
+        it.start(**plugged)
         sending = asyncio.create_task(send(it, busy(SECONDS), rate=1_500))
         await it.started()
+        rules.write_text("diversity = 7")
         await refused(scraper, first)
         await until(lambda: not scraper.still, 30, lambda: f"{sorted(scraper.still)}\n{it.logs()}")
         sending.cancel()

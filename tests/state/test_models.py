@@ -266,3 +266,18 @@ def test_warming_leaves_the_models_as_they_are() -> None:
     models.warm()
     assert answers(models) == before
     assert models.n_items == items
+
+
+def test_the_category_of_an_item_is_the_catalogues():
+    models = Models()
+    models.learn([make_delta([("seen", 1, T, 2)])])
+    models.upsert_item("a", CatalogueItem(item_id="a", category="shoes"))
+    models.upsert_item("b", CatalogueItem(item_id="b"))
+    models.upsert_item("c", CatalogueItem(item_id="c", category="tents"))
+    models.withdraw_item("c")
+
+    def category(of, item_id):
+        return of.categories.names[of.categories.codes(of.n_items)[of.items.ids[item_id]]]
+
+    for each in (models, Models.restore(models.snapshot())):
+        assert [category(each, item_id) for item_id in ("seen", "a", "b", "c")] == ["", "shoes", "", ""]

@@ -19,8 +19,12 @@ from state.policy.uniform import Uniform
 from state.profile import NEW_PROFILE
 from state.ranking.features import FEATURE_SET, featurise
 from state.recommend import Recommender, RecommendRules, candidates_hash, query_of
+from state.reranking.rulebook import POOL
+from state.reranking.rules import Rules
 from state.retrieval.blend import SOURCES, Query, retrieve, retrieve_all
 from state.retrieval.config import ModelConfig
+from state.retrieval.plugged import Plugged
+from state.retrieval.source import CandidateSource, Proposals
 from state.seeds import seed_of
 from state.session import SessionRules, fold_event
 from state.shortest import as_double
@@ -439,3 +443,149 @@ def test_a_slate_with_features_comes_back_the_same_from_its_bytes(shop):
     value = encode_json(slates.wire[0])
     assert encode_json(Slates.read([value]).wire[0]) == value
     assert encode_json(Slates.of(slates).wire[0]) == value
+
+
+# Business rules and plugged-in sources ---------------------------------------------------------------
+
+SHELVES = ("shoes", "shoes/trail", "tents")
+
+
+@pytest.fixture(scope="module")
+def shelved():
+    """The shop with a catalogue: three categories in turn."""
+    models = Models()
+    models.learn([make_delta(make_interactions(5))])
+    for number, item_id in enumerate(list(models.item_ids)):
+        models.upsert_item(item_id, CatalogueItem(item_id=item_id, category=SHELVES[number % 3]))
+    return models
+
+
+def ruled_slates(models, business, *, policy=None, count=40, plugged=()):
+    decide = Recommender(models, everyone(policy or Softmax()), RULES, plugged=plugged)
+    decide.follow(business)
+    asked = [inbound(user_id=f"u{n}", offset=n) for n in range(count)]
+    return list(decide([(after(each), each) for each in asked]))
+
+
+def test_without_rules_a_slate_says_nothing_of_them(shop):
+    slate = slate_of(shop, inbound())
+    assert slate.rules is UNSET
+    assert all(item.rules is UNSET for item in slate.items)
+
+
+def test_rules_that_say_nothing_change_nothing(shop):
+    decide = Recommender(shop, everyone(Softmax()), RULES)
+    asked = [(after(inbound()), inbound())]
+    before = decide(asked)
+    decide.follow(Rules())
+    assert decide(asked) == before
+
+
+@pytest.mark.parametrize("policy", [Softmax(temperature=2.0), EpsilonGreedy(epsilon=0.5), Uniform()])
+def test_no_slate_breaks_a_limit_and_propensities_are_those_among_what_it_leaves(shelved, policy):
+    rules = Rules(category_limit=3, category_limits={"shoes": 2})
+    limited = 0
+    for slate in ruled_slates(shelved, rules, policy=policy):
+        shelf = [shelved.catalogue[item.item_id].category for item in slate.items]
+        assert sum(each.startswith("shoes") for each in shelf) <= 2
+        assert shelf.count("tents") <= 3
+        assert len(slate.items) == 5
+        assert slate.rules.version == rules.version
+        limited += slate.rules.capped
+        if policy.name == "random":
+            assert slate.items[0].propensity == pytest.approx(1 / slate.candidates)
+    assert limited
+
+
+def test_the_propensities_of_a_slate_under_limits_can_be_computed_again(shelved):
+    """From the candidates, the rules and the definition alone."""
+    rules, policy = Rules(category_limits={"shoes": 1, "tents": 2}), Softmax(temperature=0.5)
+    profile = after(inbound())
+    found = retrieve(shelved, Query(("i1",), now=T, size=POOL * 20, session_key=profile.session_key))
+    ids = [shelved.item_ids[item] for item in found.items]
+    groups = [shelved.catalogue[each].category.partition("/")[0] for each in ids]
+    # What the list holds of a category: limit * candidates // slots.
+    kept, held = [], {}
+    for index, group in enumerate(groups):
+        held[group] = held.get(group, 0) + 1
+        if held[group] <= {"shoes": 4, "tents": 8}[group]:
+            kept.append(index)
+    scores = found.scores[kept[:20]]
+    (slate,) = ruled_slates(shelved, rules, policy=policy, count=1)
+    assert slate.candidates == len(scores)
+    taken = []
+    for item in slate.items:
+        full = {
+            group
+            for group, most in rules.category_limits.items()
+            if sum(groups[kept[index]] == group for index in taken) == most
+        }
+        barred = [i for i in range(len(scores)) if i in taken or groups[kept[i]] in full]
+        index = kept.index(ids.index(item.item_id))
+        assert item.propensity == pytest.approx(policy.distribution(scores, barred)[index], rel=1e-5)
+        taken.append(index)
+    assert len(taken) == 3  # nothing else is allowed: fewer items, no broken rule
+
+
+def test_what_is_excluded_never_comes_and_is_counted(shelved):
+    rules = Rules(exclude=frozenset({"i2", "i5"}), exclude_categories=frozenset({"tents"}))
+    for slate in ruled_slates(shelved, rules):
+        assert not {"i2", "i5"} & set(item_ids(slate))
+        assert all(shelved.catalogue[item].category != "tents" for item in item_ids(slate))
+        assert slate.rules.excluded > 2
+
+
+def test_a_score_is_its_sources_times_its_rules(shelved):
+    rules = Rules(boosts={"i2": 4.0}, category_boosts={"shoes": 1.5}, diversity=0.25)
+    seen = set()
+    for slate in ruled_slates(shelved, rules):
+        for item in slate.items:
+            factors = {rule.name: rule.factor for rule in item.rules or ()}
+            shares = sum(source.score for source in item.sources)
+            assert item.score == pytest.approx(shares * math.prod(factors.values()), rel=1e-5)
+            seen |= factors.keys()
+    assert seen == {"boost", "category_boost", "diversity"}
+
+
+def test_a_shop_whose_items_are_all_excluded_gets_an_empty_slate(shelved):
+    rules = Rules(exclude_categories=frozenset({"shoes", "tents"}))
+    (slate,) = ruled_slates(shelved, rules, count=1)
+    assert (slate.items, slate.candidates, slate.slate_propensity) == ((), 0, 1.0)
+    assert slate.rules.excluded > 0
+
+
+def test_each_arm_of_an_experiment_is_under_the_rules(shelved):
+    decide = Recommender(shelved, WIDE, RULES)
+    decide.follow(Rules(category_limit=1))
+    asked = [inbound(user_id=f"u{n}", offset=n) for n in range(40)]
+    slates = list(decide([(after(each), each) for each in asked]))
+    assert {slate.policy for slate in slates} == {"softmax", "epsilon_greedy", "random"}
+    for together, each in zip(slates, asked, strict=True):
+        assert 0 < len(together.items) <= 3
+        assert decide([(after(each), each)])[0] == together
+
+
+class Always(CandidateSource):
+    """Proposes one item to everybody."""
+
+    def __init__(self, item_id):
+        self.item_id = item_id
+
+    def score(self, queries):
+        return [Proposals((self.item_id,), (1.0,)) for _ in queries]
+
+
+def test_a_plugged_in_source_brings_its_items_under_its_name(shelved):
+    plugged = (Plugged("mine", 5.0, Always("i19")),)
+    slates = ruled_slates(shelved, Rules(), plugged=plugged)
+    shown = [item for slate in slates for item in slate.items if item.item_id == "i19"]
+    assert len(shown) > 30
+    for item in shown:
+        assert Source("mine", 5.0) in item.sources
+        assert sum(source.score for source in item.sources) == pytest.approx(item.score, rel=1e-5)
+
+
+def test_what_a_plugged_in_source_brings_is_under_the_rules(shelved):
+    plugged = (Plugged("mine", 5.0, Always("i19")),)
+    slates = ruled_slates(shelved, Rules(exclude=frozenset({"i19"})), plugged=plugged)
+    assert not any("i19" in item_ids(slate) for slate in slates)

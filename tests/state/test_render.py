@@ -10,10 +10,11 @@ from state.interner import Interner
 from state.policy.base import Choices
 from state.profile import item_hashes
 from state.ranking.features import N_FEATURES, Featured
-from state.render import render
+from state.render import names_of, render
+from state.reranking.rules import FACTORS
 from state.retrieval.blend import SOURCES, Ranked
 from state.shortest import as_double
-from state.slate import SlateItem, Source
+from state.slate import RuleFactor, SlateItem, Source
 
 IDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 SHARES = st.floats(0.0, 2.0, width=32)
@@ -35,7 +36,7 @@ def runs(draw):
         contributions,
         np.array(counts, np.int32),
     )
-    choices = Choices.empty(len(rows), slots)
+    choices = Choices.empty(np.array(counts, np.int32), slots)
     choices.propensities[:] = draw(st.floats(2.0**-100, 1.0, width=32))
     for row, count in enumerate(counts):
         k = min(slots, count)
@@ -114,7 +115,7 @@ def test_names_are_those_of_all_candidates_in_ranked_order(run):
 def test_any_id_is_escaped_so_that_it_comes_back(item_id):
     shares = np.full((1, 1, len(SOURCES)), 0.25, np.float32)
     ranked = Ranked(np.zeros((1, 1), np.int32), np.ones((1, 1), np.float32), shares, np.ones(1, np.int32))
-    choices = Choices(np.zeros((1, 1), np.int32), np.ones((1, 1), np.float32))
+    choices = Choices(np.zeros((1, 1), np.int32), np.ones((1, 1), np.float32), np.ones(1, np.int32))
     rendered = render(Interner([item_id]).written(), ranked, choices)
     (item,) = msgspec.json.decode(rendered.items[: rendered.item_ends[0]])
     assert item["item_id"] == item_id
@@ -128,7 +129,7 @@ def test_features_are_those_of_the_item_whatever_the_order_of_the_candidates(run
     items = rng.permuted(ranked.items, axis=1)
     values = rng.choice(np.array([0, 1, 0.1, 12345, 1e-7], np.float32), (*items.shape, N_FEATURES))
     featured = Featured(items, values.transpose(0, 2, 1).copy(), ranked.counts)
-    rendered = render(Interner(ids).written(), ranked, choices, featured)
+    rendered = render(Interner(ids).written(), ranked, choices, featured=featured)
     read = [
         msgspec.json.decode(part, type=list[SlateItem]) for part in parts(rendered.items, rendered.item_ends)
     ]
@@ -146,8 +147,67 @@ def test_an_item_that_is_no_candidate_has_no_features():
         np.zeros((1, 1, len(SOURCES)), np.float32),
         np.ones(1, np.int32),
     )
-    choices = Choices(np.zeros((1, 1), np.int32), np.ones((1, 1), np.float32))
+    choices = Choices(np.zeros((1, 1), np.int32), np.ones((1, 1), np.float32), np.ones(1, np.int32))
     others = Featured(np.ones((1, 1), np.int32), np.ones((1, N_FEATURES, 1), np.float32), ranked.counts)
-    rendered = render(Interner(["a", "b"]).written(), ranked, choices, others)
+    rendered = render(Interner(["a", "b"]).written(), ranked, choices, featured=others)
     (item,) = msgspec.json.decode(rendered.items[: rendered.item_ends[0]])
     assert item["features"] == []
+
+
+FACTOR = st.sampled_from([1.0, 1.0, 0.5, 1.25, 0.0, 0.1])
+
+
+@settings(max_examples=200, deadline=None)
+@given(runs(), st.data())
+def test_factors_that_are_not_1_stand_with_their_item(run, data):
+    ids, ranked, choices = run
+    shape = (*ranked.scores.shape, len(FACTORS))
+    drawn = data.draw(st.lists(FACTOR, min_size=3, max_size=12))
+    factors = np.resize(np.array(drawn, np.float32), shape)
+    rendered = render(Interner(ids).written(), ranked, choices, factors=factors)
+    found = [
+        msgspec.json.decode(part, type=list[SlateItem]) for part in parts(rendered.items, rendered.item_ends)
+    ]
+    for row, items in enumerate(found):
+        for place, item in enumerate(items):
+            its = factors[row, choices.indices[row, place]]
+            expected = tuple(
+                RuleFactor(name, as_double(factor))
+                for name, factor in zip(FACTORS, its, strict=True)
+                if factor != 1
+            )
+            assert item.rules == (expected or msgspec.UNSET)
+    bare = [[msgspec.structs.replace(item, rules=msgspec.UNSET) for item in items] for items in found]
+    assert bare == list(plain(ids, ranked, choices))
+
+
+@settings(max_examples=50, deadline=None)
+@given(runs())
+def test_factors_of_1_alone_change_no_byte(run):
+    ids, ranked, choices = run
+    written, ones = Interner(ids).written(), np.ones((*ranked.scores.shape, len(FACTORS)), np.float32)
+    with_ones, without = render(written, ranked, choices, factors=ones), render(written, ranked, choices)
+    ends = without.item_ends
+    assert with_ones.item_ends == ends
+    assert parts(with_ones.items, ends) == parts(without.items, ends)
+
+
+def test_a_limited_slate_ends_where_its_size_says():
+    shares = np.full((1, 3, len(SOURCES)), 0.25, np.float32)
+    items = np.arange(3, dtype=np.int32).reshape(1, 3)
+    ranked = Ranked(items, np.ones((1, 3), np.float32), shares, np.array([3], np.int32))
+    choices = Choices(np.array([[2, 0]], np.int32), np.ones((1, 2), np.float32), np.array([1], np.int32))
+    rendered = render(Interner(["a", "b", "c"]).written(), ranked, choices)
+    (item,) = msgspec.json.decode(rendered.items[: rendered.item_ends[0]], type=list[SlateItem])
+    assert item.item_id == "c"
+    assert rendered.ends == [0, 1]
+
+
+def test_a_plugged_in_source_has_its_name():
+    shares = np.zeros((1, 1, len(SOURCES) + 1), np.float32)
+    shares[0, 0, -1] = 0.5
+    ranked = Ranked(np.zeros((1, 1), np.int32), np.ones((1, 1), np.float32), shares, np.ones(1, np.int32))
+    choices = Choices(np.zeros((1, 1), np.int32), np.ones((1, 1), np.float32), np.ones(1, np.int32))
+    rendered = render(Interner(["a"]).written(), ranked, choices, names=names_of((*SOURCES, "season")))
+    (item,) = msgspec.json.decode(rendered.items[: rendered.item_ends[0]], type=list[SlateItem])
+    assert item.sources == (Source("season", 0.5),)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from state.profile import OpenSlate, item_hashes
 from state.shortest import as_double
-from state.slate import Slate, SlateItem, Source, Trigger
+from state.slate import RuleFactor, Slate, SlateItem, SlateRules, Source, Trigger
 from state.slates import Slates, WireSlate
 
 T = 1_763_831_000_000
@@ -126,3 +126,19 @@ def test_slates_are_equal_to_slates_of_the_same_content_alone():
     assert Slates.of(one) != one
     with pytest.raises(TypeError):
         hash(Slates.of(one))
+
+
+def test_rules_come_through_and_cost_no_byte_where_there_are_none():
+    plain = slate(1, [0.5])
+    (item,) = plain.items
+    ruled = msgspec.structs.replace(
+        plain,
+        items=(msgspec.structs.replace(item, rules=(RuleFactor("boost", 1.5),)),),
+        rules=SlateRules("12ab34cd", 3, 2),
+    )
+    values = [msgspec.json.encode(each) for each in (plain, ruled)]
+    slates = Slates.read(values)
+    assert [msgspec.json.encode(wire) for wire in slates.wire] == values
+    assert list(slates) == [plain, ruled]
+    assert b"rules" not in values[0]
+    assert values[1].endswith(b',"rules":{"version":"12ab34cd","excluded":3,"capped":2}}')

@@ -138,7 +138,9 @@ def test_the_table_has_a_described_row_for_every_setting() -> None:
     table = {row.env: row for row in rows}
     assert table["FRESHSLATE_INPUTS"][1:4] == ("clicks,purchases", "events", "topics")
     assert table["FRESHSLATE_INSTANCE_ID"].value == ""
-    assert table["FRESHSLATE_POLICY"].description.startswith("[softmax | epsilon_greedy] ")
+    assert table["FRESHSLATE_LOG_LEVEL"].description.startswith("[debug | info | warning | error] ")
+    (row,) = (row for row in rows if row.env == "FRESHSLATE_SOURCES")
+    assert (row.value, row.default) == ("", "")
 
 
 def test_every_number_has_a_unit_and_every_name_with_a_unit_agrees() -> None:

@@ -45,6 +45,7 @@ CLOSED = {
     "partition": {"0", "4095"},
     "error": {"Refused", "ProducerFenced"},
     "model": {"sessions", "rules", "popularity", "hours", "content"},
+    "source": {"season"},
     "version": {"1.0"},
     "python": {"3.11"},
     "processing_guarantee": {"exactly_once"},

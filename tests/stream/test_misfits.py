@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import pytest
 
 from stream.config import ConfigError, load_settings
 from stream.misfits import advice
+from tests.stream.distributions import install
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +49,11 @@ def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
             "FRESHSLATE_MIN_INSYNC: 2 must be at most FRESHSLATE_REPLICATION (1), "
             "or nothing could be written",
         ),
+        ({"policy": "best"}, "FRESHSLATE_POLICY: 'best' is not one of softmax, epsilon_greedy"),
+        (
+            {"sources": (("season", 0.5),)},
+            "FRESHSLATE_SOURCES: 'season' is not installed; no source is (docs/plugins.md)",
+        ),
     ],
 )
 def test_settings_that_do_not_fit_each_other_are_told(overrides: dict[str, object], told: str) -> None:
@@ -66,3 +74,19 @@ def test_a_transaction_that_outlives_the_session_is_advised_against() -> None:
 def test_two_replicas_are_advised_against() -> None:
     (line,) = advice(load_settings(replication=2))
     assert line.startswith("FRESHSLATE_REPLICATION 2")
+
+
+def test_sources_of_plug_ins_are_named_once_with_a_weight_in_range(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = {"freshslate.sources": {"season": "acme:Season"}, "freshslate.policies": {"mine": "acme:Mine"}}
+    monkeypatch.syspath_prepend(install(tmp_path, "acme", {}, groups))
+    assert load_settings(sources="season=0.5", policy="mine").sources == (("season", 0.5),)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(sources="season=-1,season=0.5,other", policy="yours")
+    assert caught.value.problems == (
+        "FRESHSLATE_POLICY: 'yours' is not one of softmax, epsilon_greedy, mine",
+        "FRESHSLATE_SOURCES: weight -1 of season is not in [0, 100]",
+        "FRESHSLATE_SOURCES: 'other' is not installed; season is (docs/plugins.md)",
+        "FRESHSLATE_SOURCES: 'season' is named twice",
+    )

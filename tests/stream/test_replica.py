@@ -17,6 +17,7 @@ from state.errors import UnreadableState
 from state.models import Models
 from state.retrieval.blend import Query, retrieve
 from state.retrieval.config import ModelConfig
+from state.retrieval.source import CandidateSource
 from stream.codecs import encode_delta
 from stream.replica import Replica
 from tests.state.retrieval.shops import make_delta, make_interactions
@@ -475,3 +476,87 @@ async def test_a_snapshot_holds_the_moment_it_was_taken(make, monkeypatch):
     second = make()
     assert "i9" not in second.models.catalogue
     assert second.offsets[ITEMS] == 3
+
+
+# Plugged-in sources ----------------------------------------------------------------------------------
+
+
+class Listens(CandidateSource):
+    """Writes down what it is taught."""
+
+    def __init__(self):
+        self.heard = []
+        self.restored = None
+        self.failing = False
+
+    def score(self, queries):
+        return []
+
+    def learn(self, deltas):
+        self.heard += [item_id for delta in deltas for item_id in delta.items]
+
+    def upsert_item(self, item):
+        self.heard.append(f"+{item.item_id}")
+
+    def withdraw_item(self, item_id):
+        self.heard.append(f"-{item_id}")
+
+    def snapshot(self):
+        if self.failing:
+            message = "out of order"
+            raise RuntimeError(message)
+        return f"{len(self.heard)} heard".encode()
+
+    def restore(self, state):
+        self.restored = state.decode()
+
+
+async def test_a_source_learns_what_the_models_learn(make):
+    logs = {D0: deltas_in(D0), ITEMS: [item("new", 0), item("gone", 1, gone=True)]}
+    replica, source = make(Consumer(logs)), Listens()
+    replica.teach({"mine": source})
+    async with following(replica):
+        learned = [each for each in source.heard if each[0] not in "+-"]
+        assert {*learned, "new"} == set(replica.models.item_ids)
+        assert [each for each in source.heard if each[0] in "+-"] == ["+new", "-gone"]
+
+
+async def test_a_source_goes_on_from_the_snapshot(make):
+    logs = {D0: deltas_in(D0), ITEMS: []}
+    replica, first = make(Consumer(logs)), Listens()
+    replica.teach({"mine": first})
+    async with following(replica):
+        await replica.save()
+    again, second = make(Consumer(logs)), Listens()
+    again.teach({"mine": second})
+    assert second.restored == f"{len(first.heard)} heard"
+    async with following(again):
+        assert second.heard == []
+        assert same(again.models, replica.models)
+
+
+@pytest.mark.parametrize("known", [{}, {"other": Listens()}])
+async def test_a_source_that_the_snapshot_does_not_know_reads_all_of_it(make, known, caplog):
+    logs = {D0: deltas_in(D0), ITEMS: []}
+    replica = make(Consumer(logs))
+    replica.teach(known)
+    async with following(replica):
+        await replica.save()
+    again, source = make(Consumer(logs)), Listens()
+    again.teach({"mine": source})
+    assert again.models.n_items == 0
+    assert "reading the topics instead: candidate source mine" in caplog.text
+    async with following(again):
+        assert set(source.heard) == set(again.models.item_ids)
+        assert same(again.models, replica.models)
+
+
+async def test_a_source_that_cannot_say_what_it_learned_costs_no_snapshot(make, path, caplog):
+    logs = {D0: deltas_in(D0), ITEMS: []}
+    replica, source = make(Consumer(logs)), Listens()
+    source.failing = True
+    replica.teach({"mine": source})
+    async with following(replica):
+        await replica.save()
+    assert "candidate source mine is not in the snapshot" in caplog.text
+    assert make(Consumer(logs)).models.n_items == replica.models.n_items

@@ -12,6 +12,7 @@ import pytest
 from aiokafka.errors import KafkaError
 from prometheus_client import generate_latest
 
+import stream.rules_file
 import stream.worker
 from state.errors import SetupError, StopWorker
 from state.event import EVENT_TYPES
@@ -38,6 +39,7 @@ from stream.worker import (
     step_rules,
     told,
 )
+from tests.stream.distributions import install
 from tests.stream.fakes import MemoryInput, until
 from tests.stream.made_ranker import made_artefact
 
@@ -265,14 +267,20 @@ def test_the_engine_is_made_by_the_settings():
 
 COMPILED = """
 import gc, sys
+from pathlib import Path
 from numba.core.dispatcher import Dispatcher
 from stream.config import Settings
+from stream.metrics import Metrics
+from stream.rules_file import RulesFile
 from stream.worker import warm, policy
 def signatures():
     found = [each for each in gc.get_objects() if isinstance(each, Dispatcher)]
     kernels = [each for each in found if each.__module__.startswith("state.")]
     return {f"{kernel.__module__}.{kernel.__name__}": len(kernel.signatures) for kernel in kernels}
-settings = Settings(max_sessions=64, policy=sys.argv[1], random_share=float(sys.argv[2]))
+rules_file = Path(sys.argv[3]) if sys.argv[3] else None
+settings = Settings(
+    max_sessions=64, policy=sys.argv[1], random_share=float(sys.argv[2]), rules_file=rules_file
+)
 warm(settings)
 before = signatures()
 assert sum(before.values()) >= 4, before
@@ -288,16 +296,25 @@ from tests.state.ranking.made import made_ranker
 walk.engine.decide.ranker = made_ranker()
 walk.cycle(30)
 assert walk.slates[-1].ranker
+if rules_file:
+    RulesFile(rules_file, walk.engine.decide.follow, Metrics())
+    walk.cycle(30)
+    assert walk.slates[-1].rules
 after = signatures()
 assert after == before, {k: (before.get(k), v) for k, v in after.items() if before.get(k) != v}
 """
 
 
-@pytest.mark.parametrize(("name", "random_share"), [("softmax", "0.5"), ("epsilon_greedy", "0")])
-def test_after_warming_nothing_is_left_to_compile(name, random_share):
+@pytest.mark.parametrize(
+    ("name", "random_share", "rules"),
+    [("softmax", "0.5", ""), ("epsilon_greedy", "0", ""), ("softmax", "0.5", "category_limit = 1\n")],
+)
+def test_after_warming_nothing_is_left_to_compile(name, random_share, rules, tmp_path):
     """A first compile inside a session timeout would cost the worker its partitions."""
+    rules_file = tmp_path / "rules.toml"
+    rules_file.write_text(rules)
     found = subprocess.run(
-        [sys.executable, "-c", COMPILED, name, random_share],
+        [sys.executable, "-c", COMPILED, name, random_share, str(rules_file) if rules else ""],
         capture_output=True,
         text=True,
         check=False,
@@ -319,7 +336,7 @@ def started(monkeypatch):
         calls.append(("topics", broker, next(spec.name for spec in specs)))
 
     monkeypatch.setattr(stream.worker, "check_topics", check)
-    monkeypatch.setattr(stream.worker, "warm", lambda settings: calls.append("warm"))
+    monkeypatch.setattr(stream.worker, "warm", lambda *_: calls.append("warm"))
     monkeypatch.setattr(stream.worker, "quieten", lambda: None)  # filters of loggers would stay
 
     async def follow(self):
@@ -404,6 +421,38 @@ async def test_every_worker_has_a_transactional_id_of_its_own(worker, settings):
     assert all(each.startswith("shop-") for each in ids)
     assert worker.loop._work.keywords["engine"].writer == ids[0] == worker.loop._publisher.transactional_id
     await other.stop()
+
+
+async def test_the_rules_of_the_file_are_in_force_and_watched(tmp_path, started, monkeypatch):
+    path = tmp_path / "rules.toml"
+    path.write_text('exclude = ["a"]')
+    monkeypatch.setattr(stream.rules_file, "LOOK_SECONDS", 0.001)
+    worker = Worker(Settings(data_dir=tmp_path, rules_file=path), MemoryInput())
+    worker.replica.caught_up.set()
+    monkeypatch.setattr(worker.replica, "run", asyncio.Event().wait)
+    decide = worker.loop._work.keywords["engine"].decide
+    assert decide._book.rules.exclude == {"a"}
+    await worker.start()
+    path.write_text("category_limit = 1")
+    await until(lambda: decide._book.rules.category_limit == 1)
+    await worker.stop()
+
+
+def test_a_wrong_file_of_rules_keeps_the_worker_from_being_built(tmp_path):
+    with pytest.raises(SetupError, match=r"nothing\.toml cannot be followed: No such file"):
+        Worker(Settings(data_dir=tmp_path, rules_file=tmp_path / "nothing.toml"), MemoryInput())
+
+
+async def test_plugged_in_sources_propose_and_learn(tmp_path, monkeypatch):
+    code = "from tests.state.contracts.test_sources import Seen\n"
+    groups = {"freshslate.sources": {"seen": "acme_seen:Seen"}}
+    monkeypatch.syspath_prepend(install(tmp_path / "site", "acme-seen", {"acme_seen.py": code}, groups))
+    worker = Worker(Settings(data_dir=tmp_path, sources=(("seen", 0.5),)), MemoryInput())
+    decide = worker.loop._work.keywords["engine"].decide
+    (plugged,) = decide._plugged.plugged
+    assert (plugged.name, plugged.weight) == ("seen", 0.5)
+    assert worker.replica._sources == {"seen": plugged.source}
+    await worker.stop()
 
 
 async def test_topics_kernels_and_models_come_before_the_loop(worker, started):

@@ -9,7 +9,7 @@ from rich.console import Console
 from state.event import Event, EventItem
 from state.profile import NEW_PROFILE, Profile
 from state.session import SessionRules, fold_event
-from state.slate import Slate, SlateItem, Source, Trigger
+from state.slate import Slate, SlateItem, SlateRules, Source, Trigger
 from stream.inspection import Inspection
 from stream.screens.inspection import age, print_inspection
 
@@ -97,6 +97,11 @@ def test_a_slate_is_shown_with_its_policy_and_why_each_item_is_there() -> None:
     assert "slate events-1-7, 1 min ago, after event click-9" in text
     assert "1 of 60 candidates, policy softmax (v3), scenario feed" in text
     assert "1 i8 0.500 0.2500 popular 0.5" in text
+
+
+def test_a_slate_under_rules_says_what_they_left_out() -> None:
+    under = structs.replace(SLATE, rules=SlateRules("12ab34cd", 3, 2))
+    assert "rules 12ab34cd: 3 excluded, 2 over a limit" in printed(profile(3), under)
 
 
 def test_an_empty_slate_is_no_empty_table() -> None:

@@ -6,7 +6,8 @@ import pytest
 from rich.console import Console
 
 from stream.config import SettingRow
-from stream.screens.settings import plain, print_model, print_settings
+from stream.entry_points import PluginRow
+from stream.screens.settings import plain, print_model, print_plugins, print_settings
 
 ROWS = [
     SettingRow("FRESHSLATE_PARTITIONS", "16", "8", "partitions", "Partitions of every topic. " * 8),
@@ -49,5 +50,12 @@ def test_the_parameters_of_a_model_file_stand_beside_their_defaults() -> None:
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue().splitlines() == [
         "parameters of the model file:",
-        "  neighbours = 500  # default 300",
+        "  neighbours = 500  # default 90",
     ]
+
+
+def test_a_plug_in_is_a_comment_among_the_rows() -> None:
+    console = Console(file=io.StringIO(), width=40, color_system=None)
+    print_plugins(console, [PluginRow("source", "season", "acme_slates:Season[x]", "acme-slates 1.0")])
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == "# source season: acme_slates:Season[x], of acme-slates 1.0\n"

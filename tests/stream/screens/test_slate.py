@@ -1,11 +1,24 @@
 """A slate on a screen."""
 
+from msgspec.structs import replace
 from rich.text import Text
 
+from state.reranking.rules import FACTORS
 from state.retrieval.weights import SOURCES
-from state.slate import Source
+from state.slate import RuleFactor, SlateRules, Source
 from stream.screens.figures import ASCII, UNICODE
-from stream.screens.slate import TAGS, cut, item_cell, legend, letters, reasons, slate_table, step_lines
+from stream.screens.slate import (
+    MEANINGS,
+    TAGS,
+    cut,
+    item_cell,
+    legend,
+    letters,
+    reasons,
+    ruled,
+    slate_table,
+    step_lines,
+)
 from stream.view import Walk
 from tests.stream.screens.made import console, event, slate, text, walk
 
@@ -75,3 +88,19 @@ def test_a_step_without_an_item_or_slate_is_still_a_line() -> None:
 def test_wide_characters_are_cut_by_their_columns() -> None:
     assert cut("帐篷帐篷", 8, UNICODE) == "帐篷帐篷"
     assert Text(cut("帐篷帐篷", 6, UNICODE)).cell_len <= 6
+
+
+def test_every_factor_of_business_rules_has_its_words() -> None:
+    assert set(MEANINGS) == set(FACTORS)
+
+
+def test_what_rules_made_of_a_score_comes_after_the_sources() -> None:
+    (item,) = slate("1").items
+    item = replace(item, rules=(RuleFactor("boost", 1.5), RuleFactor("diversity", 0.64)))
+    assert reasons(item).plain == "similar sessions 0.4, popular 0.1; boosted x1.5, more of the same x0.64"
+
+
+def test_a_slate_under_rules_says_what_they_left_out() -> None:
+    assert ruled(slate("1")) == ""
+    under = replace(slate("1"), rules=SlateRules("12ab34cd", 3, 2))
+    assert ruled(under) == "rules 12ab34cd: 3 excluded, 2 over a limit"

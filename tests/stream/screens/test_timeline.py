@@ -4,6 +4,7 @@ import io
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
 from state.difference import StateChange, slate_change
@@ -12,7 +13,7 @@ from state.event import Event, EventItem, Origin
 from state.profile import NEW_PROFILE
 from state.retrieval.explain import Explanation, LikeSession, OwnItem, Popular, Rule
 from state.session import SessionRules, fold_event
-from state.slate import Reward, Slate, SlateItem, Source, Trigger
+from state.slate import Reward, RuleFactor, Slate, SlateItem, SlateRules, Source, Trigger
 from stream.inspection import Inspection
 from stream.screens.timeline import TimelineScreen, because
 from stream.timeline import Happened, Rejected, Repeated, Shown, Started, Step, Waiting
@@ -148,6 +149,14 @@ def test_the_first_slate_marks_nothing_as_new_and_a_long_one_is_cut() -> None:
     assert "1 a 0.500 0.2500 similar sessions 0.4, popular 0.1" in lines
     assert "place item score propensity why, as logged" in lines
     assert lines[-1] == "and 2 more"
+
+
+def test_a_slate_under_rules_says_what_they_did() -> None:
+    under = replace(slate(1, "a"), rules=SlateRules("12ab34cd", 3, 2))
+    under = replace(under, items=(replace(under.items[0], rules=(RuleFactor("boost", 1.5),)),))
+    lines = printed(happened(shown=shown(None, under)))
+    assert "rules 12ab34cd: 3 excluded, 2 over a limit" in lines
+    assert lines[-1] == "1 a 0.500 0.2500 similar sessions 0.4, popular 0.1; boosted x1.5"
 
 
 def test_an_empty_slate_is_no_empty_table() -> None:

@@ -1,0 +1,58 @@
+"""Types of settings that are more than a word or a number."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BeforeValidator
+from pydantic_settings import NoDecode
+
+from state.retrieval.config import parse_weights
+from stream.faults import parse_fault_point
+from stream.model_file import check_model_file
+
+FOR_EVER: Final = -1
+"""A retention that never ends, as Kafka writes it."""
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _retention(seconds: int) -> int:
+    if seconds == FOR_EVER or seconds > 0:
+        return seconds
+    message = "must be above 0, or -1 for ever"
+    raise ValueError(message)
+
+
+def _weights(text: object) -> object:
+    """`name=weight` pairs, comma separated."""
+    if not isinstance(text, str):
+        return text
+    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+    try:
+        return tuple((name.strip(), float(weight or 1)) for name, _, weight in pairs)
+    except ValueError:
+        message = "must be names with weights, such as season=0.2,visual=0.1"
+        raise ValueError(message) from None
+
+
+def _source_weights(pairs: tuple[str, ...]) -> tuple[str, ...]:
+    parse_weights(pairs)
+    return pairs
+
+
+def _fault_point(text: str | None) -> str | None:
+    if text is not None:
+        parse_fault_point(text)
+    return text
+
+
+CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Weights = Annotated[tuple[tuple[str, float], ...], NoDecode, BeforeValidator(_weights)]
+Retention = Annotated[int, AfterValidator(_retention)]
+FaultPoint = Annotated[str | None, AfterValidator(_fault_point)]
+SourceWeights = Annotated[CommaList, AfterValidator(_source_weights)]
+ModelFile = Annotated[Path | None, AfterValidator(check_model_file)]
