@@ -87,7 +87,7 @@ def close(found, expected):
 
 
 def show_everything(**changes):
-    """A configuration that hides no item, so that a source's scores can be read off."""
+    """A configuration that hides no item and cuts no list short, so that scores can be read off."""
     defaults = {
         "repeat_current_weight": 1.0,
         "repeat_earlier_weight": 1.0,
@@ -98,5 +98,7 @@ def show_everything(**changes):
         "category_weight": 1.0,
         "hour_weight": 1.0,
         "content_weight": 1.0,
+        "two_hop_through": 100,
+        "two_hop_targets": 100,
     }
     return ModelConfig(**(defaults | changes))

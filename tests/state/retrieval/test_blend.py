@@ -47,6 +47,8 @@ def test_scores_are_the_weighted_sum_of_the_scaled_sources(seed: int) -> None:
         category_weight=0.15,
         hour_weight=0.25,
         content_weight=0.3,
+        two_hop_through=100,
+        two_hop_targets=100,
         repeat_current_weight=0.7,
     )
     models, reference = learned(interactions, config), Reference(config)
