@@ -85,11 +85,10 @@ class PairRules:
         for former, forward, backward in zip(
             reversed(before), self._pairs.forward, self._pairs.backward, strict=False
         ):
-            if former != item:
-                if forward:
-                    self._rules[former][item] += forward
-                if backward:
-                    self._rules[item][former] += backward
+            if forward:
+                self._rules[former][item] += forward
+            if backward:
+                self._rules[item][former] += backward
         self._open[key] = [*before[1 - STEPS :], item]
         if len(self._open) > MAX_SESSIONS:
             del self._open[next(iter(self._open))]

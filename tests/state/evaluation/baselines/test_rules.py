@@ -31,8 +31,8 @@ def test_only_the_last_item_counts_and_before_a_session_that_of_the_history() ->
     assert names(contender, Query(("?",))) == names(contender, Query(())) == ""
 
 
-def test_an_item_makes_no_rule_to_itself() -> None:
-    assert names(taught(TOGETHER, "aab"), Query(("a",))) == "b"
+def test_an_item_that_comes_again_makes_a_rule_to_itself() -> None:
+    assert names(taught(SEQUENTIAL, "aab"), Query(("a",))) == "ba"
 
 
 def test_a_session_may_go_on_in_a_later_delta() -> None:
