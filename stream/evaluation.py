@@ -30,6 +30,7 @@ from state.recommend import RecommendRules
 from state.retrieval.arrays import DAY_MS
 from state.session import SessionRules
 from stream.formats import Rejects
+from stream.formats.packed import is_there
 
 Make: TypeAlias = Callable[[], Contender]
 OnProgress: TypeAlias = Callable[[str, int, int], None]
@@ -90,7 +91,7 @@ def parse_split(text: str) -> Split:
     try:
         share = float(text)
     except ValueError:
-        if Path(text).exists():
+        if Path(text).exists() or is_there(Path(text)):
             return Split(file=Path(text))
         message = f"{text!r} is neither days such as 7d, a share such as 0.1, nor a file"
         raise ValueError(message) from None

@@ -58,6 +58,15 @@ def located(path: Path) -> tuple[Path, str | None]:
     raise FormatError(message)
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is such a file, or one in an archive, that can be read without saying more."""
+    try:
+        located(path)
+    except FormatError:
+        return False
+    return True
+
+
 def _member(archive: Path, name: str | None) -> str:
     with zipfile.ZipFile(archive) as packed:
         names = [each for each in packed.namelist() if not each.endswith("/") and "__MACOSX" not in each]

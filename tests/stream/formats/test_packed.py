@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from stream.formats.base import FormatError
-from stream.formats.packed import located, opened
+from stream.formats.packed import is_there, located, opened
 
 LINES = b"one\ntwo\n"
 
@@ -42,6 +42,7 @@ def test_one_of_several_files_is_named_behind_the_archive(tmp_path: Path) -> Non
     path = archive(tmp_path / "a.zip", a_csv=LINES, **{"deep/b_csv": b"other"})
     assert read(path / "a.csv") == LINES
     assert read(path / "deep" / "b.csv") == b"other"
+    assert [is_there(each) for each in (path / "a.csv", path / "c.csv", path)] == [True, False, False]
 
 
 def test_without_a_name_the_files_of_an_archive_are_listed(tmp_path: Path) -> None:
