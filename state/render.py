@@ -201,9 +201,8 @@ def _render(
     values: Floats,
 ) -> tuple[Buffer, Longs]:
     """Write each row's items; fill `hashes`, `flat_propensities` and `products` as in `Rendered`."""
-    has_features = values.size > 0
-    size = _most_bytes(text_ends, candidates, indices, ends, most) + has_features * ends[-1] * _FEATURES_BYTES
-    buffer = np.empty(size, np.uint8)
+    most += _FEATURES_BYTES if values.size else 0
+    buffer = np.empty(_most_bytes(text_ends, candidates, indices, ends, most), np.uint8)
     buffer_ends = np.empty(products.size, np.int64)
     at = 0
     for row in range(products.size):
@@ -228,7 +227,7 @@ def _render(
                 at = _put(buffer, at, _RULES)
                 at = _put_numbers(buffer, at, _PIECES, _FACTOR_ENDS, factors[row, index], 1.0)
                 at = _put(buffer, at, _LIST_END)
-            if has_features:
+            if values.size:
                 at = _put(buffer, at, _FEATURES)
                 at = _put_features(buffer, at, featured[row], item, values[row])
                 at = _put(buffer, at, _LIST_END)

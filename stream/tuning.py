@@ -38,7 +38,7 @@ SPACE: Final[Mapping[str, Mapping[str, Range]]] = {
         "query_items": Range(2, 30, log=True),
         "match_decay_steps": Range(0.5, 50, log=True),
         "length_exponent": Range(0, 1),
-        "idf_exponent": Range(0, 2),
+        "idf_exponent": Range(0, 4),
         "similarity_exponent": Range(0.5, 3),
     },
     "votes": {
@@ -57,7 +57,11 @@ SPACE: Final[Mapping[str, Mapping[str, Range]]] = {
     },
     "blend": {
         "rule_weight": Range(0.003, 3, log=True),
+        "two_hop_weight": Range(0, 0.5),
         "popularity_weight": Range(0.0001, 0.3, log=True),
+        "category_weight": Range(0, 1.5),
+        "hour_weight": Range(0, 0.3),
+        "content_weight": Range(0, 0.5),
         "history_weight": Range(0.001, 1, log=True),
     },
     "decay": {

@@ -9,12 +9,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, Protocol, TypeAlias
 
 import numpy as np
+from msgspec.structs import replace
 
 from state.catalogue import CatalogueItem
 from state.models import Models
 from state.retrieval.arrays import Ints
 from state.retrieval.blend import SOURCES, Query, Ranked, retrieve_all
-from state.retrieval.config import ModelConfig
+from state.retrieval.config import SOURCE_WEIGHTS, ModelConfig
 from state.slate import Delta
 
 LIST_SIZE: Final = 20
@@ -52,8 +53,9 @@ class Engine:
 
     Args:
         config: Parameters of the models.
-        sources: Names of the candidate sources to use; the weights of the others are 0, and items that none
-            of these scores are not in a list. All of them where not given.
+        sources: Names of the candidate sources to use; the weights of the others are 0, those of these 1 where
+            the configuration has them off, and items that none of these scores are not in a list. All of them
+            where not given.
         catalogue: Items that the shop has from the beginning.
         rerank: A step after retrieval.
 
@@ -72,12 +74,9 @@ class Engine:
         if unknown := sorted(set(sources or ()) - set(SOURCES)):
             message = f"there is no source {', '.join(unknown)}; known are {', '.join(SOURCES)}"
             raise ValueError(message)
-        self.models: Final = Models(config)
+        self.models: Final = Models(_with_sources(config or ModelConfig(), sources))
         self._rerank = rerank
         self._least = -1.0 if sources is None else 0.0
-        for column, name in enumerate(SOURCES):
-            if sources is not None and name not in sources:
-                self.models._weights.blend[column] = 0.0
         for item_id, item in (catalogue or {}).items():
             self.models.upsert_item(item_id, item)
 
@@ -98,3 +97,14 @@ class Engine:
         width = min(size, found.items.shape[1])
         listed = (np.arange(width) < found.counts[:, None]) & (found.scores[:, :width] > self._least)
         return np.where(listed, found.items[:, :width], -1).astype(np.int32)
+
+
+def _with_sources(config: ModelConfig, sources: Collection[str] | None) -> ModelConfig:
+    """The configuration with these sources alone."""
+    if sources is None:
+        return config
+    weights = {field: getattr(config, field) or 1.0 for field in SOURCE_WEIGHTS.values()}
+    return replace(
+        config,
+        **{field: weights[field] if name in sources else 0.0 for name, field in SOURCE_WEIGHTS.items()},
+    )

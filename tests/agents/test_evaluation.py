@@ -94,8 +94,9 @@ def test_freshness_writes_a_table_a_curve_and_json(file: Path, tmp_path: Path) -
 def test_tuning_writes_a_file_for_workers_and_judges_what_it_found(file: Path, tmp_path: Path) -> None:
     pytest.importorskip("optuna", reason="the extra tune is not installed: --tune is NOT checked here")
     tuned, written = tmp_path / "tuned.toml", tmp_path / "result.json"
+    worse = "neighbours=1,rule_weight=0,two_hop_weight=0,history_weight=0"
     code, output = run(
-        str(file), "--format", "jsonl", "--split", "2d", "--set", "neighbours=1,rule_weight=0",
+        str(file), "--format", "jsonl", "--split", "2d", "--set", worse,
         "--tune", "2", "--tuned", str(tuned), "--json", str(written),
     )  # fmt: skip
     assert code == 0, output

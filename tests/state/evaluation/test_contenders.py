@@ -8,7 +8,7 @@ from state.retrieval.config import ModelConfig
 from tests.state.evaluation.logs import T, log_of, shop
 
 LOG = log_of(shop(1), T)
-QUERY = Query(("i3", "i4"), ("i20",))
+QUERY = Query(("i3", "i4"), ("i20",), now=T)
 
 
 def taught(engine: Engine) -> Engine:
@@ -29,7 +29,10 @@ def test_the_engine_lists_what_a_worker_retrieves() -> None:
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_source_alone_lists_only_what_it_scores(source: str) -> None:
-    models = Models(ModelConfig(history_weight=1.0))
+    catalogue = {f"i{n}": CatalogueItem(item_id=f"i{n}", category=f"c{n % 4}") for n in range(40)}
+    models = Models(ModelConfig(history_weight=1.0, hour_weight=1.0))
+    for item_id, item in catalogue.items():
+        models.upsert_item(item_id, item)
     models.learn(LOG.deltas(0, LOG.rows))
     found = retrieve(models, QUERY)
     scored = {
@@ -37,7 +40,7 @@ def test_a_source_alone_lists_only_what_it_scores(source: str) -> None:
         for item, parts in zip(found.items, found.contributions, strict=True)
         if parts[SOURCES.index(source)] > 0
     }
-    listed = names(taught(Engine(sources=[source])), QUERY)
+    listed = names(taught(Engine(sources=[source], catalogue=catalogue)), QUERY)
     assert listed
     assert set(listed) <= scored
 

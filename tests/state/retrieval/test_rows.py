@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state.retrieval.rows import find_target, put_entry
@@ -9,6 +9,7 @@ LANES = 16
 STEPS = st.lists(st.tuples(st.integers(0, 60), st.floats(0.0, 100.0, width=32)), max_size=200)
 
 
+@settings(deadline=None)
 @given(STEPS)
 def test_a_row_holds_the_sums_in_falling_order(steps: list[tuple[int, float]]) -> None:
     target, weight = np.full(100, -1, np.int32), np.full(100, -1.0, np.float32)

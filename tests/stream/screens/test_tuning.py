@@ -38,7 +38,7 @@ def test_the_end_tells_before_after_and_what_changed() -> None:
     print_tuned(out, tuned)
     assert text(out).splitlines() == [
         f"40 trials in 61 s; start: {told(START.metrics)}; best (trial 3): {told(BETTER.metrics)}",
-        "  neighbours: 300 -> 500",
-        "  rule_weight: 0.1 -> 0.1235",
+        "  neighbours: 90 -> 500",
+        "  rule_weight: 0.05 -> 0.1235",
     ]
     assert changes(tuned).keys() == {"neighbours", "rule_weight"}
