@@ -65,7 +65,7 @@ def plot_freshness(curves: Mapping[str, Sequence[tuple[str, Row]]], path: Path) 
     """HR and MRR by how late the models are, a line each for known items and for all."""
     figure, both = _figure()
     for axes, metric in zip(both, MAIN, strict=True):
-        for label, points in curves.items():
+        for kind, points in curves.items():
             rows = [row for _, row in points]
             axes.errorbar(
                 [name for name, _ in points],
@@ -73,10 +73,12 @@ def plot_freshness(curves: Mapping[str, Sequence[tuple[str, Row]]], path: Path) 
                 yerr=_whiskers(rows, metric),
                 marker="o",
                 capsize=3,
-                label=label,
+                label=kind,
             )
         axes.set_ylabel(metric)
         axes.tick_params(axis="x", rotation=60)
+        for label in axes.get_xticklabels():
+            label.set_ha("right")
         axes.grid(visible=True, alpha=0.3)
     both[0].legend(fontsize="small")
     figure.savefig(path)
