@@ -53,8 +53,8 @@ class Engine:
 
     Args:
         config: Parameters of the models.
-        sources: Names of the candidate sources to use; the others weigh 0, these 1 where the configuration has
-            them off, and items that none of these scores are not in a list. All of them where not given.
+        sources: Names of the candidate sources to use; the others weigh 0, these 1 where the configuration
+            has them off, and items that none of these scores are not in a list. All where not given.
         catalogue: Items that the shop has from the beginning.
         rerank: A step after retrieval.
 
