@@ -22,7 +22,7 @@ def shop():
 def slate(number, *item_ids, feature_set=FEATURE_SET):
     """A slate whose items have their place as every feature."""
     items = tuple(
-        SlateItem(item_id, place, 0.5, 0.5, (), (float(place),) * N_FEATURES)
+        SlateItem(item_id, place, 0.5, 0.5, (), features=(float(place),) * N_FEATURES)
         for place, item_id in enumerate(item_ids, 1)
     )
     return Slate(
