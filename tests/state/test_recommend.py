@@ -589,3 +589,12 @@ def test_what_a_plugged_in_source_brings_is_under_the_rules(shelved):
     plugged = (Plugged("mine", 5.0, Always("i19")),)
     slates = ruled_slates(shelved, Rules(exclude=frozenset({"i19"})), plugged=plugged)
     assert not any("i19" in item_ids(slate) for slate in slates)
+
+
+def test_rules_hold_for_what_a_ranker_ordered(shelved):
+    decide = Recommender(shelved, GREEDY, LOGGING)
+    decide.ranker = made_ranker()
+    decide.follow(Rules(category_limits={"shoes": 1}))
+    (slate,) = decide([(after(inbound()), inbound())])
+    assert sum(shelved.catalogue[each].category != "tents" for each in item_ids(slate)) == 1
+    assert slate.ranker and slate.rules and all(item.features for item in slate.items)  # noqa: PT018
