@@ -40,7 +40,7 @@ def train_ranker(
     """Train a ranker on the slates that shoppers answered, and let every worker serve with it.
 
     Workers take it up without a restart. Needs slates with features (FRESHSLATE_LOG_FEATURES=true), and
-    LightGBM: pip install 'freshslate[ranker]'. Before there are such slates, train on a file of events.
+    the extra `ranker`, LightGBM. Before there are such slates, train on a file of events.
     """
     from stream.ranker import decode_ranker, publish_ranker  # noqa: PLC0415 - numba takes a second to import
     from stream.screens.ranker import print_card  # noqa: PLC0415
