@@ -18,6 +18,7 @@ from benchmarks.processes import BenchmarkError
 from benchmarks.report import markdown, print_table
 from state.errors import FreshslateError
 from stream.broker import BrokerError
+from stream.ranker import RankerRefused, decode_ranker
 
 Measured = TypeVar("Measured")
 
@@ -90,3 +91,14 @@ def write(report: msgspec.Struct, path: Path) -> None:
     """Write all numbers."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
+
+
+def read_ranker(path: str) -> bytes:
+    """An artefact that workers of this version take."""
+    try:
+        value = Path(path).read_bytes()
+        decode_ranker(value)
+    except (OSError, RankerRefused) as error:
+        message = f"{path} is no ranker to serve with: {error}"
+        raise argparse.ArgumentTypeError(message) from error
+    return value

@@ -22,7 +22,7 @@ from msgspec import Struct
 from rich.console import Console
 
 from benchmarks import contenders, plots
-from benchmarks.arguments import Table, deliver, measured, parser, positive, progress, screen
+from benchmarks.arguments import Table, deliver, measured, parser, positive, progress, read_ranker, screen
 from benchmarks.contenders import PARTITIONS, START_SECONDS, Contender, worker_settings
 from benchmarks.inputs import deltas_of, made_up, until_now
 from benchmarks.job import teach, timing_of
@@ -34,6 +34,7 @@ from benchmarks.percentiles import HEADER, Cores, Run, cells, counted, percentil
 from benchmarks.preload import Keys, preload
 from benchmarks.processes import ROOT, BenchmarkError, Measured, Node, node
 from stream.java import KAFKA_VERSION
+from stream.ranker import publish_ranker
 from stream.transport import FETCH_WAIT_MS
 
 CONTENDERS: Final = (
@@ -102,6 +103,11 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     it.add_argument("--rounds", type=positive, default=3, help="of each (default %(default)s)")
     it.add_argument("--seconds", type=float, default=8.0, help="measured a run (default %(default)s)")
     it.add_argument("--warm-up", type=float, default=2.5, help="seconds before (default %(default)s)")
+    it.add_argument(
+        "--ranker",
+        type=read_ranker,
+        help="orders the full job's candidates; a file of `freshslate train-ranker`",
+    )
     it.add_argument("--plot", action="store_true", help="draw a PNG beside the JSON")
     return it.parse_args(given)
 
@@ -130,7 +136,13 @@ async def run(options: argparse.Namespace, console: Console) -> Report:
         [],
     )
     with node() as broker, TemporaryDirectory(prefix="freshslate-bench-") as folder:
-        bench = Bench(broker, Path(folder), seconds=options.seconds, warm_up=options.warm_up)
+        bench = Bench(
+            broker,
+            Path(folder),
+            seconds=options.seconds,
+            warm_up=options.warm_up,
+            ranker=options.ranker,
+        )
         try:
             await bench.start(options.contenders)
             if HALF in options.rates:
@@ -177,11 +189,14 @@ def _tell(console: Console, done: Callable[[], None], found: Run | None) -> None
 class Bench:
     """All contenders, started and idle but for the one that is measured."""
 
-    def __init__(self, broker: Node, folder: Path, *, seconds: float, warm_up: float) -> None:
+    def __init__(
+        self, broker: Node, folder: Path, *, seconds: float, warm_up: float, ranker: bytes | None = None
+    ) -> None:
         self._broker = broker
         self._folder = folder
         self._seconds = seconds
         self._warm_up = warm_up
+        self._ranker = ranker
         self._prefix = f"bench-{uuid.uuid4().hex[:8]}."
         self._contenders: dict[str, Contender] = {}
         self._processes: dict[str, Measured] = {}
@@ -195,6 +210,8 @@ class Bench:
             if name.startswith("full_"):
                 history = until_now(list(islice(made_up(), HISTORY)))
                 await teach(self._settings(name), deltas_of(history))
+                if self._ranker is not None:
+                    await publish_ranker(self._settings(name), self._ranker)
             self._processes[name] = contender.start(self._folder)
         for name, process in self._processes.items():
             await process.until(self._contenders[name].ready, START_SECONDS)

@@ -17,7 +17,7 @@ import msgspec
 from rich.console import Console
 
 from benchmarks import peers
-from benchmarks.arguments import RESULTS, measured, positive, screen
+from benchmarks.arguments import RESULTS, measured, positive, read_ranker, screen
 from benchmarks.contenders import PARTITIONS
 from benchmarks.inputs import DATA, Input, deltas_of, inputs
 from benchmarks.job import Job, JobRound, Spent
@@ -28,7 +28,6 @@ from benchmarks.stages import measure
 from benchmarks.wire import WireResult, WireTask
 from stream.config import Settings
 from stream.java import KAFKA_VERSION
-from stream.ranker import RankerRefused, decode_ranker
 from stream.topics import BATCH_BYTES, TopicSpec, create_topics
 
 GUARANTEES: Final = ("exactly_once", "at_least_once")
@@ -78,17 +77,6 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--no-faust", action="store_true", help="leave out stock faust with the trivial step")
     parser.add_argument("--no-stages", action="store_true", help="leave out the pass in this process")
     return parser.parse_args(given)
-
-
-def read_ranker(path: str) -> bytes:
-    """An artefact that workers of this version take."""
-    try:
-        value = Path(path).read_bytes()
-        decode_ranker(value)
-    except (OSError, RankerRefused) as error:
-        message = f"{path} is no ranker to serve with: {error}"
-        raise argparse.ArgumentTypeError(message) from error
-    return value
 
 
 async def run(options: argparse.Namespace, console: Console) -> Report:
