@@ -16,8 +16,11 @@ from aiokafka import AIOKafkaProducer
 from prometheus_client.parser import text_string_to_metric_families
 
 from stream.metrics import METRICS
+from stream.ranker import publish_ranker
 from tests.kafka.harness import Shop, clicks, send, shop, until
+from tests.kafka.test_ranker import publish_broken
 from tests.stream.distributions import install
+from tests.stream.made_ranker import made_artefact
 
 CATALOGUE = 20_000
 """Items: enough for a worker to be seen catching up."""
@@ -159,6 +162,9 @@ async def test_every_declared_metric_moves_in_a_short_real_run(
         sending = asyncio.create_task(send(it, busy(SECONDS), rate=1_500))
         await it.started()
         rules.write_text("diversity = 7")
+        await publish_ranker(it.settings, made_artefact())
+        await until(lambda: "freshslate_ranker_info" in scraper.moved, 30, it.logs)
+        await publish_broken(it)
         await refused(scraper, first)
         await until(lambda: not scraper.still, 30, lambda: f"{sorted(scraper.still)}\n{it.logs()}")
         sending.cancel()

@@ -38,7 +38,7 @@ async def test_workers_take_up_a_ranker_as_they_run_and_refuse_a_damaged_one(bro
         assert len(ranked) > 100
         assert all(item["score"] > 0 for slate in ranked for item in slate["items"])
 
-        await _publish_broken(it)
+        await publish_broken(it)
         await until(lambda: "is left out: it is damaged" in it.log(worker), 30, it.logs)
         again = it.start()
         await until(lambda: f"ranker {version} serves" in it.log(again), 60, it.logs)
@@ -52,7 +52,7 @@ async def test_workers_take_up_a_ranker_as_they_run_and_refuse_a_damaged_one(bro
         assert report.is_clean, report
 
 
-async def _publish_broken(it):
+async def publish_broken(it):
     """Put bytes on the topic that `publish_ranker` would not."""
     async with AIOKafkaProducer(bootstrap_servers=it.settings.broker) as producer:
         await producer.send_and_wait(
