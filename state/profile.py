@@ -43,6 +43,10 @@ class OpenSlate(Struct, frozen=True, array_like=True, gc=False):
     """CRC-32 of the item ids, little-endian [n], in slate order: position is index + 1."""
     propensities: bytes
     """Little-endian float32 [n]."""
+    seen: bytes = b""
+    """Bit i of byte i // 8: the item at position i + 1 has been seen; no bytes: none."""
+    context: bytes = b""
+    """[n, `state.policy.context.CONTEXT_SIZE`] what a learning policy saw of the items; may be none."""
 
     def position_of(self, item_id: str) -> int | None:
         """1-based position of an item, or None if it was not in the slate."""

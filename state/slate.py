@@ -71,6 +71,19 @@ class Trigger(Struct, frozen=True, gc=False):
     offset: int
 
 
+class Pool(Struct, frozen=True, gc=False):
+    """All candidates that the policy chose from, in their ranked order: another policy can choose again."""
+
+    items: tuple[str, ...]
+    """[n] item ids, the published ones among them."""
+    scores: tuple[float, ...]
+    """[n] what the policy went by, float32 as `SlateItem.propensity`."""
+    context: str
+    """Base64 of [n, `CONTEXT_SIZE`] bytes: what a learning policy sees of each (`state.policy.context`)."""
+    context_set: str
+    """`state.policy.context.CONTEXT_SET`: contexts of another set mean something else."""
+
+
 class Slate(Struct, frozen=True, kw_only=True, gc=False):
     """A recommendation and everything needed to judge another policy on it later."""
 
@@ -99,6 +112,8 @@ class Slate(Struct, frozen=True, kw_only=True, gc=False):
     """`state.ranking.features.FEATURE_SET` of the logged features; absent where none are logged."""
     rules: SlateRules | UnsetType = UNSET
     """Absent where no rules were in force."""
+    pool: Pool | UnsetType = UNSET
+    """Absent where candidates are not logged."""
 
 
 class Reward(Struct, frozen=True, kw_only=True, gc=False):
@@ -136,6 +151,24 @@ class Span(Struct, frozen=True, gc=False):
     last_offset: int
 
 
+class Exposures(Struct, frozen=True, gc=False):
+    """Items of slates that users have seen, by slate [slates] and by item [n]; each of them once."""
+
+    slates: tuple[str, ...]
+    """[slates] slate ids."""
+    times: tuple[int, ...]
+    """[slates] of the slates."""
+    policies: tuple[str, ...]
+    """[slates] name and version of the policy that drew it, as `name/version`."""
+    slate: tuple[int, ...]
+    """[n] index into `slates`."""
+    position: tuple[int, ...]
+    """[n] 1-based."""
+    context: str
+    """Base64 of [n, `CONTEXT_SIZE`] bytes: what the policy saw of each item (`state.policy.context`)."""
+    context_set: str
+
+
 class Delta(Struct, frozen=True, kw_only=True, gc=False):
     """What one micro-batch of one partition teaches the shared models.
 
@@ -159,6 +192,8 @@ class Delta(Struct, frozen=True, kw_only=True, gc=False):
     """[n] event time."""
     type: tuple[int, ...]
     """[n] index into `state.event.EVENT_TYPES`."""
+    exposures: Exposures | UnsetType = UNSET
+    """Absent where nothing was seen."""
     schema_version: int = SCHEMA_VERSION
 
 

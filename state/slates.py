@@ -45,6 +45,7 @@ class WireSlate(Struct, frozen=True, gc=False):
     ranker: str | UnsetType = UNSET
     feature_set: str | UnsetType = UNSET
     rules: SlateRules | UnsetType = UNSET
+    pool: msgspec.Raw | UnsetType = UNSET
 
 
 _WIRE: Final = msgspec.json.Decoder(WireSlate)
@@ -153,4 +154,7 @@ class Slates(Sequence[Slate]):
 
 def _wire(slate: Slate) -> WireSlate:
     fields: dict[str, Any] = {name: getattr(slate, name) for name in slate.__struct_fields__}
-    return WireSlate(**fields | {"items": msgspec.Raw(_ENCODER.encode(slate.items))})
+    raw = {"items": msgspec.Raw(_ENCODER.encode(slate.items))}
+    if slate.pool is not UNSET:
+        raw["pool"] = msgspec.Raw(_ENCODER.encode(slate.pool))
+    return WireSlate(**fields | raw)

@@ -34,6 +34,8 @@ START_SECONDS: Final = 240.0
 FLOW_SECONDS: Final = 90.0
 """How long slates may take to flow again after a fault."""
 VIEW_SECONDS: Final = 0.5
+LOG_LINES: Final = 60
+"""Of a worker's log, shown where it got stuck."""
 
 
 class DrillOptions(NamedTuple):
@@ -171,7 +173,7 @@ class _Drill:
             await load.finish()
             self._screen.doing("waiting for the last slates")
             if await flow.reaches(load.ends, FLOW_SECONDS) is None:
-                self._screen.doing("the workers never got to the end of their input")
+                self._stuck(stage)
         return await self._judge(stage)
 
     async def _flowing(self, stage: Stage) -> None:
@@ -229,6 +231,18 @@ class _Drill:
                 )
             )
             await asyncio.sleep(VIEW_SECONDS)
+
+    def _stuck(self, stage: Stage) -> None:
+        """Say where the workers stand, and what they said last: the folder with their logs is about to go."""
+        waits = ", ".join(
+            f"partition {partition} at {stage.flow.reached[partition]} of {end}"
+            for partition, end in sorted(stage.load.ends.items())
+            if stage.flow.reached[partition] < end
+        )
+        self._screen.wrong(f"the workers never got to the end of their input: {waits}")
+        for member in stage.team.members:
+            lines = member.child.log().strip().splitlines()[-LOG_LINES:]
+            self._screen.doing("\n    ".join([f"the last that {member.name} said:", *lines]))
 
     async def _judge(self, stage: Stage) -> DrillResult:
         options, team = self._options, stage.team
