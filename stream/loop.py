@@ -105,6 +105,10 @@ class Loop:
         self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue(settings.queue_chunks)
         self._lock = asyncio.Lock()
         self._membership: Membership | None = None
+        self._generation = 0
+        """Of the latest assignment, whether it goes on or has ended."""
+        self._early: list[Delivery] = []
+        """Of an assignment that is still to begin."""
         self._assigned: frozenset[int] = frozenset()
         self._connected = False
 
@@ -129,6 +133,7 @@ class Loop:
         async with self._lock:
             self._assigned = frozenset(partitions)
             self._membership = membership
+            self._generation = membership.generation
             self._metrics.add(REBALANCES, 1)
             self._wake()
 
@@ -174,8 +179,13 @@ class Loop:
         """Run one cycle, and if it fails, end the assignment (rule 1)."""
         membership = self._membership
         if membership is None:
+            # The library fetches for an assignment while it still tells of it. Nobody would fetch that again
+            # before a later record of the partition shows the gap, and there may be none for long.
+            self._early += [d for d in deliveries if d.chunk.generation > self._generation]
             return
-        current = [d for d in deliveries if d.chunk.generation == membership.generation]
+        waiting = [*self._early, *deliveries]
+        self._early = []
+        current = [d for d in waiting if d.chunk.generation == membership.generation]
         try:
             await self._connect()
             await self._open()

@@ -474,6 +474,32 @@ async def test_nothing_begins_between_a_revocation_and_the_next_assignment(rig):
     assert (rig.publisher.cycles, rig.acked) == ([], [])
 
 
+async def test_what_comes_before_its_assignment_is_processed_once_that_begins(rig):
+    """No further record may come to show that one is missing."""
+    await rig.begin()
+    await rig.put(RUN[:3])
+    await rig.idle()
+    await rig.loop.revoked()
+    await rig.put(RUN[3:6], generation=2)
+    await rig.idle()
+    assert rig.offsets() == [0, 1, 2]
+    await rig.begin(generation=2)
+    await rig.idle()
+    assert rig.offsets() == list(range(6))
+    assert rig.acked == [(EVENTS, 0, 3), (EVENTS, 0, 6)]
+
+
+async def test_what_came_for_an_assignment_that_never_began_is_dropped(rig):
+    await rig.begin()
+    await rig.loop.revoked()
+    await rig.put(RUN[:3], generation=2)
+    await rig.idle()
+    await rig.begin(generation=3)
+    await rig.idle()
+    assert rig.publisher.cycles == []
+    assert rig.loop._early == []
+
+
 async def test_an_assignment_opens_its_partitions_before_the_first_record_comes(rig):
     await rig.begin(0, 3)
     assert rig.partitions.opened == {0, 3}
