@@ -1,11 +1,11 @@
 """The faust app: every setting of it that Freshslate relies on, and what the loop needs of its consumer."""
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import faust
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.tables import TableManager
 from faust.types import TP
 
@@ -135,6 +135,15 @@ def together(assigned: Iterable[TP], topics: Iterable[str]) -> frozenset[int]:
     return frozenset(numbers)
 
 
+def _seek(consumer: AIOKafkaConsumer, tp: TopicPartition, offset: int) -> None:
+    if tp in consumer.assignment():
+        consumer.seek(tp, offset)
+
+
+def _rejoin(consumer: AIOKafkaConsumer) -> None:
+    consumer._coordinator.request_rejoin()
+
+
 class AppInput:
     """The consumer of a faust app, as `stream.loop.Input`."""
 
@@ -142,15 +151,20 @@ class AppInput:
         self._app = app
 
     async def seek(self, topic: str, partition: int, offset: int) -> None:
-        """Read this partition from this offset next."""
-        tp = TP(topic, partition)
-        if tp in self._app.consumer.assignment():
-            await self._app.consumer.seek(tp, offset)
+        """Read this partition from this offset next, if it is still ours."""
+        self._in_thread(_seek, TopicPartition(topic, partition), offset)
 
     async def rejoin(self) -> None:
         """Ask the group for a new generation."""
+        self._in_thread(_rejoin)
+
+    def _in_thread(self, act: Callable[..., None], *arguments: object) -> None:
+        """Have something done to the consumer between two steps of its own thread.
+
+        faust's seek reaches into the running fetch from outside; its calls wait for the fetch to end.
+        """
         thread = self._app.consumer._thread
-        thread.thread_loop.call_soon_threadsafe(thread._ensure_consumer()._coordinator.request_rejoin)
+        thread.thread_loop.call_soon_threadsafe(act, thread._ensure_consumer(), *arguments)
 
     def passed(self) -> Mapping[TopicPartition, Passed]:
         """How far each assigned partition has been read; empty before the consumer runs."""

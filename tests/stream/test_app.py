@@ -259,35 +259,56 @@ async def test_the_error_of_the_worker_crashes_the_process(make):
 
 
 class Consumer:
-    def __init__(self, assigned):
-        self.assigned = {TP(*tp) for tp in assigned}
-        self.sought = []
+    def __init__(self):
         self.membership = Membership(4, "m", None)
         self.passed = {TP("events", 0): Passed(17, 19)}
 
-    def assignment(self):
-        return self.assigned
 
-    async def seek(self, tp, offset):
-        self.sought.append((tp, offset))
+class Inner:
+    """The library's consumer, which belongs to its thread; every call notes the loop that made it."""
+
+    def __init__(self):
+        self.calls = []
+        self._coordinator = SimpleNamespace(request_rejoin=lambda: self.note("rejoin"))
+
+    def note(self, *call):
+        self.calls.append((*call, asyncio.get_running_loop()))
+
+    def assignment(self):
+        return frozenset({TopicPartition("events", 0)})
+
+    def seek(self, tp, offset):
+        self.note("seek", tp, offset)
+
+
+async def in_its_thread(app, inner, ask):
+    """Ask for something, then let the consumer's thread run; its loop."""
+    thread = app.consumer._thread
+    thread._ensure_consumer = lambda: inner
+    await ask(AppInput(app))
+    assert inner.calls == []
+    thread.thread_loop.call_soon(thread.thread_loop.stop)
+    await asyncio.to_thread(thread.thread_loop.run_forever)
+    return thread.thread_loop
 
 
 @pytest.fixture
 def consumer(make, monkeypatch):
-    found = Consumer([("events", 0)])
+    found = Consumer()
     monkeypatch.setattr(App, "consumer", found)
     return found
 
 
-async def test_a_seek_moves_the_consumer_of_an_assigned_partition(make, consumer):
-    source = AppInput(make())
-    await source.seek("events", 0, 17)
-    assert consumer.sought == [(TP("events", 0), 17)]
+async def test_a_seek_is_done_in_the_consumers_own_thread(make):
+    inner = Inner()
+    loop = await in_its_thread(make(), inner, lambda source: source.seek("events", 0, 17))
+    assert inner.calls == [("seek", TopicPartition("events", 0), 17, loop)]
 
 
-async def test_a_partition_that_was_taken_away_is_not_sought(make, consumer):
-    await AppInput(make()).seek("events", 1, 17)
-    assert consumer.sought == []
+async def test_a_partition_that_was_taken_away_is_not_sought(make):
+    inner = Inner()
+    await in_its_thread(make(), inner, lambda source: source.seek("events", 1, 17))
+    assert inner.calls == []
 
 
 async def test_the_membership_is_the_consumers(make, consumer):
@@ -299,17 +320,9 @@ async def test_how_far_was_read_is_the_consumers(make, consumer):
 
 
 async def test_a_rejoin_is_asked_for_in_the_consumers_own_thread(make):
-    app = make()
-    thread = app.consumer._thread
-    asked = []
-    coordinator = SimpleNamespace(request_rejoin=lambda: asked.append(asyncio.get_running_loop()))
-    consumer = SimpleNamespace(_coordinator=coordinator)
-    thread._ensure_consumer = lambda: consumer
-    await AppInput(app).rejoin()
-    assert asked == []
-    thread.thread_loop.call_soon(thread.thread_loop.stop)
-    await asyncio.to_thread(thread.thread_loop.run_forever)
-    assert asked == [thread.thread_loop]
+    inner = Inner()
+    loop = await in_its_thread(make(), inner, lambda source: source.rejoin())
+    assert inner.calls == [("rejoin", loop)]
 
 
 def test_a_topic_partition_of_faust_equals_one_of_aiokafka():
