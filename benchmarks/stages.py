@@ -50,7 +50,7 @@ STAGES: Final[Mapping[str, Sequence[tuple[Any, str]]]] = {
     "read profile (RocksDB)": ((PartitionStore, "get"),),
     "decode profile": ((stream.work, "decode_profile"),),
     "fold session": ((state.step, "fold_event"),),
-    "attribute reward": ((state.step, "answered"),),
+    "attribute reward": ((state.step, "answer"),),
     "retrieve": ((state.recommend, "retrieve_all"),),
     "features": ((state.recommend, "featurise"),),
     "rank": ((Ranker, "rank"),),

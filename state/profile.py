@@ -22,9 +22,32 @@ MAX_SEEN: Final = 16
 SEEN_BYTES: Final = 6
 """Bytes per remembered event id: 16 of 2**48 makes a false duplicate a 1e-13 event."""
 MAX_OPEN_SLATES: Final = 3
-"""Slates that still await feedback."""
+"""Slates that await feedback with all their items."""
+MAX_TOUCHED: Final = 8
+"""Answered items of slates before those that still await feedback, a late purchase for the most part."""
+MAX_BOUGHT: Final = 8
+"""Rewarded purchases that a refund may take back."""
 ITEM_HASH_BYTES: Final = 4
 """Bytes per item of an open slate: one false answer among 10 items in 4e8 events."""
+
+
+class Bought(Struct, frozen=True, array_like=True, gc=False):
+    """A purchase that earned a reward, for as long as a refund may take it back."""
+
+    position: int
+    """1-based, in the slate that holds this."""
+    delay: int
+    """Event time of the purchase minus time of the slate, milliseconds."""
+    order: int
+    """`order_hash` of its order; 0 where it told none."""
+    reward: float
+    """What it earned."""
+    quantity: float
+    """Pieces, above 0."""
+    left: float
+    """Pieces not refunded, [0, quantity]."""
+    answer: str
+    """The reward's id without the slate's id and the colon before it."""
 
 
 class OpenSlate(Struct, frozen=True, array_like=True, gc=False):
@@ -47,6 +70,10 @@ class OpenSlate(Struct, frozen=True, array_like=True, gc=False):
     """Bit i of byte i // 8: the item at position i + 1 has been seen; no bytes: none."""
     context: bytes = b""
     """[n, `state.policy.context.CONTEXT_SIZE`] what a learning policy saw of the items; may be none."""
+    answered: bytes = b""
+    """Positions that earned a reward, a byte each, ascending."""
+    bought: tuple[Bought, ...] = ()
+    """Purchases of this slate's items, in log order; at most `MAX_BOUGHT` over all slates of a user."""
 
     def position_of(self, item_id: str) -> int | None:
         """1-based position of an item, or None if it was not in the slate."""
@@ -57,11 +84,40 @@ class OpenSlate(Struct, frozen=True, array_like=True, gc=False):
         at = self.items.find(digest)
         while at > 0 and at % ITEM_HASH_BYTES:  # a match across two neighbours is none
             at = self.items.find(digest, at + 1)
-        return at // ITEM_HASH_BYTES + 1 if at >= 0 else None
+        return self.position_in_row(at // ITEM_HASH_BYTES) if at >= 0 else None
 
     def propensity_at(self, position: int) -> float:
         """Propensity of the item at a 1-based position of this slate, as the slate says it."""
-        return as_double(unpack_from("<f", self.propensities, 4 * (position - 1))[0])
+        return as_double(unpack_from("<f", self.propensities, 4 * self.row_of(position))[0])
+
+    def context_at(self, position: int) -> bytes:
+        """Context of the item at a 1-based position; no bytes where none is kept."""
+        size = len(self.context) * ITEM_HASH_BYTES // len(self.items)
+        return self.context[size * self.row_of(position) :][:size]
+
+    def row_of(self, position: int) -> int:
+        """Row of `items`, `propensities` and `context` that is about this position."""
+        return position - 1
+
+    def position_in_row(self, row: int) -> int:
+        """The position that a row is about."""
+        return row + 1
+
+
+class TouchedSlate(OpenSlate, frozen=True, array_like=True, gc=False):
+    """What is left of a slate that is no longer open: its answered items.
+
+    `items`, `propensities` and `context` have a row for each position of `answered`, and all of these were
+    seen, so `seen` is empty.
+    """
+
+    def row_of(self, position: int) -> int:
+        """Row of `items`, `propensities` and `context` that is about this position."""
+        return self.answered.index(position)
+
+    def position_in_row(self, row: int) -> int:
+        """The position that a row is about."""
+        return self.answered[row]
 
 
 class Profile(Struct, frozen=True, array_like=True, gc=False):
@@ -90,6 +146,8 @@ class Profile(Struct, frozen=True, array_like=True, gc=False):
     """Hashes of the latest event ids, oldest first; at most `MAX_SEEN` of `SEEN_BYTES`."""
     open_slates: tuple[OpenSlate, ...] = ()
     """Oldest first; at most `MAX_OPEN_SLATES`."""
+    touched: tuple[TouchedSlate, ...] = ()
+    """Oldest first; at most `MAX_TOUCHED` items together."""
 
 
 NEW_PROFILE: Final = Profile()
@@ -104,3 +162,8 @@ def item_hashes(item_ids: Iterable[str]) -> bytes:
     """`OpenSlate.items` of a slate's item ids."""
     hashes = [crc32(item_id.encode()) for item_id in item_ids]
     return pack(f"<{len(hashes)}I", *hashes)
+
+
+def order_hash(order_id: str | None) -> int:
+    """What a purchase is remembered by, [1, 2**32); 0 where no order is told."""
+    return 0 if order_id is None else crc32(order_id.encode()) or 1

@@ -87,6 +87,7 @@ def fold_event(profile: Profile, event: Event, rules: SessionRules) -> Folded:
         _counted(profile.counts, code),
         (profile.seen + digest)[-MAX_SEEN * SEEN_BYTES :],
         profile.open_slates,
+        profile.touched,
     )
     return Folded(folded, learned, duplicate=False, new_session=session.key != profile.session_key)
 

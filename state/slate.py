@@ -139,8 +139,13 @@ class Reward(Struct, frozen=True, kw_only=True, gc=False):
     delay_seconds: float
     """Event time of the feedback minus time of the slate; negative if the clocks disagree."""
     features: tuple[float, ...] = ()
-    """Empty: they are in the slate, with all the items that this one was shown beside."""
+    """[`CONTEXT_SIZE`] what the policy saw of the item, 0 to 255 (`state.policy.context`); empty where the
+    slate keeps none."""
     schema_version: int = SCHEMA_VERSION
+    reward_version: str = ""
+    """`state.reward.RewardRules.version`: equal versions reward alike."""
+    corrects: str | UnsetType = UNSET
+    """`reward_id` of the reward that this one takes back, all or in part; absent but for a refund."""
 
 
 class Span(Struct, frozen=True, gc=False):

@@ -9,14 +9,16 @@ from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from state.attribution import RewardRules, answered, with_slate
+from state.attribution import answer
 from state.event import Event, Inbound
-from state.profile import NEW_PROFILE, OpenSlate, Profile
+from state.exposure import Exposed, Exposing, pack_exposures
+from state.profile import NEW_PROFILE, Profile
+from state.reward import RewardRules
 from state.session import SessionRules, fold_event
 from state.slate import Delta, Learned, Reward, Span
 from state.slates import Asked, Slates
+from state.waiting import Waiting, waiting_in, with_slate, with_waiting
 
 DEFAULT_SLATE_TYPES = frozenset(
     {"view", "click", "add_to_cart", "remove_from_cart", "purchase", "search", "like", "skip"}
@@ -30,6 +32,8 @@ class StepRules(Struct, frozen=True):
     session: SessionRules = SessionRules()
     reward: RewardRules = RewardRules()
     slate_types: frozenset[str] = DEFAULT_SLATE_TYPES
+    exposing: Exposing = "acted"
+    """What exposes a slate to its user."""
 
 
 class Decide(Protocol):
@@ -56,6 +60,18 @@ class Outcome(NamedTuple):
     rewards: Sequence[Reward]
     learned: Sequence[Learned]
     duplicates: int
+    exposed: Sequence[Exposed] = ()
+    """Items of slates that users have now seen, in log order; each of them once."""
+    unattributed: Sequence[str] = ()
+    """`state.attribution.REASONS` of feedback that earned nothing, one for each of its items."""
+
+
+class _Joined(NamedTuple):
+    """What feedback proved, in log order."""
+
+    rewards: list[Reward]
+    exposed: list[Exposed]
+    unattributed: list[str]
 
 
 def step(
@@ -93,32 +109,34 @@ def step(
             asked.append((result.profile, inbound))
         folded.append((key, event, asks))
     slates = decide(asked)
-    rewards = _join(folded, changed, slates, rules.reward)
-    return Outcome(changed, slates, rewards, learned, duplicates)
+    joined = _join(folded, changed, slates, rules)
+    return Outcome(changed, slates, joined.rewards, learned, duplicates, joined.exposed, joined.unattributed)
 
 
 def _join(
-    folded: Sequence[_Folded], changed: MutableMapping[str, Profile], slates: Slates, rules: RewardRules
-) -> list[Reward]:
+    folded: Sequence[_Folded], changed: MutableMapping[str, Profile], slates: Slates, rules: StepRules
+) -> _Joined:
     """Join feedback to the slates before it, and let the new slates await theirs in the changed profiles."""
-    rewards: list[Reward] = []
-    opened: dict[str, tuple[OpenSlate, ...]] = {}
+    joined = _Joined([], [], [])
+    waiting: dict[str, Waiting] = {}
     number = 0
     for key, event, asks in folded:
-        waiting = opened.get(key)
-        if waiting is None:
-            waiting = changed[key].open_slates
+        before = waiting.get(key) or waiting_in(changed[key])
         # Feedback answers what was shown before this event.
-        if waiting:
-            rewards.extend(answered(waiting, event, rules))
+        found = answer(before, event, rules.reward, rules.exposing)
+        after = found.waiting
+        joined.rewards.extend(found.rewards)
+        joined.exposed.extend(found.exposed)
+        joined.unattributed.extend(found.unattributed)
         if asks:
-            new = slates.opened(number)
+            opened = slates.opened(number)
             number += 1
-            if new is not None:
-                opened[key] = with_slate(waiting, new, rules)
-    for key, waiting in opened.items():
-        changed[key] = replace(changed[key], open_slates=waiting)
-    return rewards
+            if opened is not None:
+                after = with_slate(after, opened, rules.reward)
+        waiting[key] = after
+    for key, left in waiting.items():
+        changed[key] = with_waiting(changed[key], left)
+    return joined
 
 
 def delta_of(
@@ -148,4 +166,5 @@ def delta_of(
         session=tuple(lesson.session_key for lesson in learned),
         time=tuple(lesson.time for lesson in learned),
         type=tuple(lesson.type_code for lesson in learned),
+        exposures=pack_exposures(outcome.exposed),
     )

@@ -16,9 +16,20 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from state.exposure import Exposing
+from state.reward import DEFAULT_HORIZONS_TEXT, DEFAULT_REWARDS
 from stream.environment import PREFIX, ConfigError, env_name, problems, service_links, unknown_names
 from stream.misfits import misfits
-from stream.setting_types import CommaList, FaultPoint, ModelFile, Retention, SourceWeights, Weights
+from stream.setting_types import (
+    CommaList,
+    FaultPoint,
+    Horizons,
+    ModelFile,
+    Retention,
+    Rewards,
+    SourceWeights,
+    Weights,
+)
 from stream.topic_names import TopicNames
 
 __all__ = ["ConfigError", "SettingRow", "Settings", "load_settings", "settings_table"]
@@ -196,6 +207,32 @@ class Settings(TopicNames, BaseSettings):
     )
     exclude_bought_seconds: int = setting(
         7 * DAY, "s", "A bought item is not recommended to its buyer for so long; 0: at once again.", ge=0
+    )
+    rewards: Rewards = setting(
+        DEFAULT_REWARDS,
+        "type=reward",
+        "What feedback is worth, by event type: a number, by the money it brings, or both, such as "
+        "purchase=1+0.05*value. A type that is not named earns nothing.",
+    )
+    reward_horizons: Horizons = setting(
+        DEFAULT_HORIZONS_TEXT,
+        "type=time",
+        "How long after its slate feedback earns its reward, and a refund after its purchase takes it back; "
+        "in s, m, h or d. A type that is not named has its default.",
+    )
+    reward_clip: float = setting(100.0, "reward", "No reward is beyond this, either sign.", gt=0, le=1e9)
+    reward_currency: str | None = setting(
+        None,
+        "currency",
+        "Currency of all values that count as reward; one in another earns nothing. Unset: as they come.",
+        min_length=1,
+        max_length=16,
+    )
+    exposures: Exposing = setting(
+        "acted",
+        "",
+        "What says that a slate was seen. acted: an impression, or the user's next act, down to the deepest "
+        "item clicked, else all. impressions: an impression, or feedback on the very item.",
     )
     max_sessions: int = setting(
         262_144,

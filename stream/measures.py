@@ -4,6 +4,7 @@ A cycle of one event pays for it what a cycle of hundreds does, so this may touc
 passes over lists.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from operator import attrgetter
@@ -11,6 +12,7 @@ from typing import NamedTuple, TypeVar
 
 from state.slate import Reward
 from state.slates import Slates, WireSlate
+from state.step import Outcome
 from stream.metrics import (
     CYCLE_EVENTS,
     CYCLE_SECONDS,
@@ -18,6 +20,7 @@ from stream.metrics import (
     EMPTY_SLATES,
     EVENT_TO_SLATE,
     EVENTS,
+    EXPOSURES,
     LAST_COMMIT,
     PROPENSITY,
     RECORD_TO_SLATE,
@@ -27,6 +30,7 @@ from stream.metrics import (
     SLATES,
     STAGE_SECONDS,
     TRANSACTION_SECONDS,
+    UNATTRIBUTED,
     Metrics,
 )
 from stream.work import Result
@@ -64,6 +68,7 @@ def measure(metrics: Metrics, cycle: Cycle) -> None:
     metrics.add(DUPLICATES, sum(result.duplicates for result in results))
     _slates(metrics, [result.outcome.slates for result in results], cycle.committed_at)
     _rewards(metrics, [reward for result in results for reward in result.outcome.rewards])
+    _feedback(metrics, [result.outcome for result in results])
     _times(metrics, cycle)
 
 
@@ -85,6 +90,17 @@ def _rewards(metrics: Metrics, rewards: Sequence[Reward]) -> None:
     metrics.count(REWARDS, [(reward.type, reward.policy) for reward in rewards])
     for kind, of_it in _grouped(rewards, _TYPE).items():
         metrics.observe(REWARD_DELAY, [reward.delay_seconds for reward in of_it], kind)
+
+
+def _feedback(metrics: Metrics, outcomes: Sequence[Outcome]) -> None:
+    reasons = chain.from_iterable(outcome.unattributed for outcome in outcomes)
+    metrics.count(UNATTRIBUTED, [(reason,) for reason in reasons])
+    seen: Counter[str] = Counter()
+    for outcome in outcomes:
+        for each in outcome.exposed:
+            seen[each.how] += len(each.positions)
+    for how, items in seen.items():
+        metrics.add(EXPOSURES, items, how)
 
 
 def _times(metrics: Metrics, cycle: Cycle) -> None:

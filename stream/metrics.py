@@ -143,6 +143,18 @@ REWARD_DELAY: Final = _histogram(
     "From a slate to the feedback on it, by the type of the feedback.",
     "type",
 )
+UNATTRIBUTED: Final = _counter(
+    "feedback_unattributed",
+    "items",
+    "Items of feedback that earned nothing, by why (docs/events.md); organic: of no slate of the user.",
+    "reason",
+)
+EXPOSURES: Final = _counter(
+    "exposures",
+    "items",
+    "Items of slates that users have seen, once each: as an impression says, or by what the user did.",
+    "how",
+)
 
 # The cycle
 CYCLE_EVENTS: Final = _histogram(

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BeforeValidator
 from pydantic_settings import NoDecode
 
 from state.retrieval.config import parse_weights
+from state.reward import parse_horizons, parse_rewards
 from stream.faults import parse_fault_point
 from stream.model_file import check_model_file
 
@@ -44,6 +45,16 @@ def _source_weights(pairs: tuple[str, ...]) -> tuple[str, ...]:
     return pairs
 
 
+def _rewards(text: str) -> str:
+    parse_rewards(text)
+    return text
+
+
+def _horizons(text: str) -> str:
+    parse_horizons(text)
+    return text
+
+
 def _fault_point(text: str | None) -> str | None:
     if text is not None:
         parse_fault_point(text)
@@ -55,4 +66,6 @@ Weights = Annotated[tuple[tuple[str, float], ...], NoDecode, BeforeValidator(_we
 Retention = Annotated[int, AfterValidator(_retention)]
 FaultPoint = Annotated[str | None, AfterValidator(_fault_point)]
 SourceWeights = Annotated[CommaList, AfterValidator(_source_weights)]
+Rewards = Annotated[str, AfterValidator(_rewards)]
+Horizons = Annotated[str, AfterValidator(_horizons)]
 ModelFile = Annotated[Path | None, AfterValidator(check_model_file)]

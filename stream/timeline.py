@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 import msgspec
 from msgspec import Struct, to_builtins
 
-from state.attribution import attribute, open_slate
+from state.attribution import answer, open_slate
 from state.difference import SlateChange, StateChange, move, slate_change, state_change
 from state.errors import InvalidEvent
 from state.event import DEFAULT_TENANT, Event, EventRules, Inbound, Origin, state_key
@@ -24,6 +24,7 @@ from state.retrieval.explain import Explanation
 from state.session import fold_event
 from state.slate import Delta, Reward, Slate, Span
 from state.step import StepRules
+from state.waiting import waiting_in, with_waiting
 from stream.codecs import decode_delta, decode_event, decode_slate
 from stream.inspection import Inspection, InspectionError
 from stream.inspection import as_json as inspection_json
@@ -306,7 +307,8 @@ class Timeline:
         folded = fold_event(before, event, rules.session)
         if folded.duplicate:
             return Repeated(event=event, origin=origin)
-        shown, profile = None, folded.profile
+        answered = answer(waiting_in(before), event, rules.reward, rules.exposing)
+        shown, profile = None, with_waiting(folded.profile, answered.waiting)
         asks = event.type in rules.slate_types
         if asks:
             found = self._slates.pop(f"{origin.topic}-{origin.partition}-{origin.offset}", None)
@@ -320,7 +322,7 @@ class Timeline:
             event=event,
             origin=origin,
             state=state_change(before, profile, event, rules.session),
-            rewards=attribute(before, event, rules.reward),
+            rewards=tuple(answered.rewards),
             shown=shown,
             is_unanswered=asks and shown is None,
         )

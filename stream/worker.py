@@ -32,6 +32,7 @@ from state.recommend import Recommender, RecommendRules
 from state.reranking.rules import Rules
 from state.retrieval.config import ModelConfig, parse_weights
 from state.retrieval.plugged import Plugged
+from state.reward import reward_rules
 from state.seeds import seed_of
 from state.session import SessionRules
 from state.shortest import as_double
@@ -328,7 +329,14 @@ def step_rules(settings: Settings) -> StepRules:
     """How events are folded and answered."""
     return StepRules(
         session=SessionRules(gap_ms=settings.session_gap_seconds * 1000),
+        reward=reward_rules(
+            settings.rewards,
+            settings.reward_horizons,
+            clip=settings.reward_clip,
+            currency=settings.reward_currency,
+        ),
         slate_types=frozenset(settings.slate_types),
+        exposing=settings.exposures,
     )
 
 

@@ -3,10 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from state.attribution import RewardRules, open_slate
+from state.attribution import open_slate
 from state.difference import StateChange, move, slate_change, state_change
 from state.event import EVENT_TYPES, Event, EventItem
 from state.profile import MAX_ITEMS, NEW_PROFILE, Profile
+from state.reward import RewardRules
 from state.session import SessionRules, fold_event, session_items
 from state.slate import Slate, SlateItem, Trigger
 

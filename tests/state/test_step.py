@@ -1,17 +1,25 @@
 import random
+from base64 import b64decode
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 from msgspec.structs import replace
 
-from state.attribution import RewardRules, attribute, open_slate
+from state.attribution import answer, open_slate
 from state.event import EVENT_TYPES, Event, EventItem, Inbound, Origin
+from state.exposure import HOWS
+from state.policy.context import CONTEXT_SIZE
 from state.profile import NEW_PROFILE
+from state.reward import RewardRules
 from state.session import fold_event
 from state.slate import Slate, SlateItem, Span, Trigger
 from state.slates import Slates
 from state.step import DEFAULT_SLATE_TYPES, StepRules, delta_of, step
+from state.waiting import waiting_in, with_waiting
+from tests.state.shown import pool
 
 T = 1_763_831_000_000
 RULES = StepRules()
@@ -53,6 +61,7 @@ def choose(profile, inbound):
         candidates=len(items),
         candidates_hash="0" * 16,
         items=tuple(SlateItem(item, i + 1, 1.0, 0.5, ()) for i, item in enumerate(items)),
+        pool=pool(*reversed(items)) if origin.offset % 3 else UNSET,
     )
 
 
@@ -119,7 +128,7 @@ def test_the_first_event_of_a_user_is_feedback_on_nothing():
 def test_a_duplicate_changes_nothing_and_asks_for_nothing():
     once = step([inbound(0)], {}, decide, RULES)
     again = step([inbound(1, event_id="e0")], once.profiles, never, RULES)
-    assert again == ({}, Slates.of(()), [], [], 1)
+    assert again == ({}, Slates.of(()), [], [], 1, [], [])
 
 
 def test_a_duplicate_within_one_run_counts_once():
@@ -172,53 +181,83 @@ def random_inbounds(seed, count=60):
             offset,
             user=f"u{draw.randrange(4)}",
             item=f"i{draw.randrange(9)}",
-            kind=draw.choice(EVENT_TYPES),
+            kind=draw.choice((*EVENT_TYPES, "click", "purchase", "refund")),
             event_id=f"e{draw.randrange(count)}",
+            order_id=draw.choice((None, f"o{draw.randrange(4)}")),
+            slate_id=draw.choice((None, None, f"events-0-{max(0, offset - draw.randrange(9))}")),
+            time=T + 1000 * (offset - draw.randrange(20)),
         )
         for offset in range(count)
     ]
 
 
-def by_the_book(inbounds):
+class Book(NamedTuple):
+    """What a log leads to."""
+
+    profiles: dict
+    slates: list
+    rewards: list
+    exposed: list
+    unattributed: list
+
+
+def by_the_book(inbounds, rules=RULES):
     """One event at a time, rewards first: the definition of the step."""
-    profiles, slates, rewards = {}, [], []
+    book = Book({}, [], [], [], [])
     for each in inbounds:
         event = each.event
-        before = profiles.get(event.key, NEW_PROFILE)
-        folded = fold_event(before, event, RULES.session)
+        before = book.profiles.get(event.key, NEW_PROFILE)
+        folded = fold_event(before, event, rules.session)
         if folded.duplicate:
             continue
-        rewards += attribute(before, event, RULES.reward)
-        profile = folded.profile
-        if event.type in RULES.slate_types:
-            slates.append(choose(profile, each))
-            profile = open_slate(profile, slates[-1], RULES.reward)
-        profiles[event.key] = profile
-    return profiles, slates, rewards
+        found = answer(waiting_in(before), event, rules.reward, rules.exposing)
+        book.rewards.extend(found.rewards)
+        book.exposed.extend(found.exposed)
+        book.unattributed.extend(found.unattributed)
+        profile = with_waiting(folded.profile, found.waiting)
+        if event.type in rules.slate_types:
+            book.slates.append(choose(profile, each))
+            profile = open_slate(profile, book.slates[-1], rules.reward)
+        book.profiles[event.key] = profile
+    return book
 
 
-@given(seed=st.integers(0, 2**32), lengths=st.lists(st.integers(1, 20), min_size=8))
-def test_the_result_does_not_depend_on_how_the_log_is_cut(seed, lengths):
+@given(
+    seed=st.integers(0, 2**32),
+    lengths=st.lists(st.integers(1, 20), min_size=8),
+    exposing=st.sampled_from(["acted", "impressions"]),
+)
+def test_the_result_does_not_depend_on_how_the_log_is_cut(seed, lengths, exposing):
     inbounds = random_inbounds(seed)
-    profiles, slates, rewards, duplicates = {}, [], [], 0
+    rules = StepRules(exposing=exposing)
+    book, duplicates = Book({}, [], [], [], []), 0
     start = 0
     for length in [*lengths, len(inbounds)]:
-        outcome = step(inbounds[start : start + length], profiles, decide, RULES)
+        outcome = step(inbounds[start : start + length], book.profiles, decide, rules)
         start += length
-        profiles.update(outcome.profiles)
-        slates += outcome.slates
-        rewards += outcome.rewards
+        book.profiles.update(outcome.profiles)
+        book.slates.extend(outcome.slates)
+        book.rewards.extend(outcome.rewards)
+        book.exposed.extend(outcome.exposed)
+        book.unattributed.extend(outcome.unattributed)
         duplicates += outcome.duplicates
-    assert (profiles, slates, rewards) == by_the_book(inbounds)
-    assert duplicates == len(inbounds) - sum(sum(p.counts) for p in profiles.values())
+    assert book == by_the_book(inbounds, rules)
+    assert duplicates == len(inbounds) - sum(sum(p.counts) for p in book.profiles.values())
 
 
-def test_the_random_log_of_these_tests_has_everything_in_it():
-    inbounds = random_inbounds(1)
-    outcome = step(inbounds, {}, decide, RULES)
-    assert outcome.rewards
-    assert outcome.duplicates
-    assert len(outcome.slates) < len(inbounds) - outcome.duplicates
+def test_the_random_logs_of_these_tests_have_everything_in_them():
+    logs = [random_inbounds(seed) for seed in range(20)]
+    outcomes = [step(inbounds, {}, decide, RULES) for inbounds in logs]
+    rewards = [reward for outcome in outcomes for reward in outcome.rewards]
+    assert {"click", "refund"} <= {reward.type for reward in rewards}
+    assert {bool(reward.features) for reward in rewards} == {True, False}
+    assert {each.how for outcome in outcomes for each in outcome.exposed} == set(HOWS)
+    reasons = {"organic", "unknown_slate", "duplicate_order", "refund_without_purchase"}
+    assert reasons <= {reason for outcome in outcomes for reason in outcome.unattributed}
+    assert any(profile.touched for outcome in outcomes for profile in outcome.profiles.values())
+    for inbounds, outcome in zip(logs, outcomes, strict=True):
+        assert outcome.duplicates
+        assert len(outcome.slates) < len(inbounds) - outcome.duplicates
 
 
 @given(seed=st.integers(0, 2**32))
@@ -235,6 +274,7 @@ def test_an_audit_that_looks_up_what_was_published_finds_the_same_profiles(seed)
     audited = step(inbounds, {}, look_up, RULES)
     assert audited.profiles == original.profiles
     assert audited.rewards == original.rewards
+    assert audited.exposed == original.exposed
 
 
 def test_an_audit_notices_a_slate_that_was_not_the_published_one():
@@ -291,3 +331,31 @@ def test_a_delta_of_nothing_learned_still_accounts_for_the_log():
     delta = delta_of(outcome, [Span("events", 0, 0)], partition=0, events=1, dead_letters=0)
     assert (delta.items, delta.item, delta.session, delta.time, delta.type) == ((), (), (), (), ())
     assert (delta.events, delta.slates) == (1, 0)
+
+
+def test_a_delta_says_what_was_seen_with_every_slate_named_once():
+    outcome = step([inbound(n, item="i9" if n < 2 else "i1") for n in range(3)], {}, decide, RULES)
+    exposures = delta_of(outcome, (), partition=0, events=3, dead_letters=0).exposures
+    assert exposures.slates == ("events-0-0", "events-0-1")
+    assert exposures.times == (T, T + 1000)
+    assert exposures.policies == ("fixed/1", "fixed/1")
+    deepest = next(item.position for item in outcome.slates[1].items if item.item_id == "i1")
+    assert exposures.slate == (0,) * len(ITEMS) + (1,) * deepest
+    assert exposures.position == (*range(1, len(ITEMS) + 1), *range(1, deepest + 1))
+    rows = b64decode(exposures.context)
+    assert len(rows) == CONTEXT_SIZE * len(exposures.position)
+    # Only the second of these slates publishes its pool, and so its contexts.
+    assert [row > 0 for row in rows[::CONTEXT_SIZE]] == [False] * len(ITEMS) + [True] * deepest
+
+
+def test_a_delta_of_nothing_seen_has_no_exposures():
+    outcome = step([inbound(0)], {}, decide, RULES)
+    assert delta_of(outcome, (), partition=0, events=1, dead_letters=0).exposures is UNSET
+
+
+def test_what_exposes_a_slate_can_be_chosen():
+    rules = StepRules(exposing="impressions")
+    run = [inbound(0, item="i9"), inbound(1, item="i9"), inbound(2, kind="impression", items=())]
+    run[2] = run[2]._replace(event=replace(run[2].event, slate_id="events-0-1"))
+    outcome = step(run, {}, decide, rules)
+    assert [(each.slate.slate_id, each.how) for each in outcome.exposed] == [("events-0-1", "impression")]
