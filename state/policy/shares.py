@@ -59,5 +59,10 @@ class Shares:
 
     def place_of(self, key: str) -> float:
         """The user's place in [0, 1): 53 bits of the hash of salt and key."""
-        digest = blake2b((self._prefix + key).encode(), digest_size=8).digest()
-        return (int.from_bytes(digest, "little") >> 11) * 2.0**-53
+        return place_of(self._prefix + key)
+
+
+def place_of(name: str) -> float:
+    """The place of a name in [0, 1), the same in every process: 53 bits of its hash."""
+    digest = blake2b(name.encode(), digest_size=8).digest()
+    return (int.from_bytes(digest, "little") >> 11) * 2.0**-53
