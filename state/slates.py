@@ -4,6 +4,7 @@ A cycle decides hundreds of slates of ten items with four numbers each, and nobo
 item: the topic wants bytes, the profile hashes and propensities, the metrics propensities.
 """
 
+from base64 import b64decode
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeAlias, overload
 
@@ -12,13 +13,16 @@ import numpy as np
 from msgspec import UNSET, Struct, UnsetType
 
 from state.event import Inbound
+from state.policy.context import CONTEXT_SET, CONTEXT_SIZE
 from state.profile import OpenSlate, Profile, item_hash
 from state.retrieval.arrays import Floats
-from state.slate import SCHEMA_VERSION, Slate, SlateItem, SlateRules, Trigger
+from state.slate import SCHEMA_VERSION, Pool, Slate, SlateItem, SlateRules, Trigger
 
 _ENCODER: Final = msgspec.json.Encoder()
 _SLATE: Final = msgspec.json.Decoder(Slate)
 _ITEMS: Final = msgspec.json.Decoder(tuple[SlateItem, ...])
+_POOL: Final = msgspec.json.Decoder(Pool)
+_NO_CONTEXT: Final = bytes(CONTEXT_SIZE)
 
 
 Asked: TypeAlias = tuple[Profile, Inbound]
@@ -59,16 +63,24 @@ class Slates(Sequence[Slate]):
         ends: [1 + n] end of each slate's items in the next two, after a 0.
         hashes: CRC-32 of the item ids, little-endian, of all slates.
         propensities: [items] of all slates.
+        contexts: [items, `CONTEXT_SIZE`] what the policy saw of the items, for feedback to be learned from;
+            zeros for the slates that keep none, no bytes where none does.
     """
 
     def __init__(
-        self, wire: Sequence[WireSlate], ends: Sequence[int], hashes: bytes, propensities: Floats
+        self,
+        wire: Sequence[WireSlate],
+        ends: Sequence[int],
+        hashes: bytes,
+        propensities: Floats,
+        contexts: bytes = b"",
     ) -> None:
         self.wire: Final = wire
         self.propensities: Final = propensities
         self._ends = ends
         self._hashes = hashes
         self._bytes = propensities.astype("<f4").tobytes()
+        self._contexts = contexts
 
     @classmethod
     def of(cls, slates: Iterable[Slate]) -> "Slates":
@@ -90,13 +102,15 @@ class Slates(Sequence[Slate]):
 
     @classmethod
     def _with_items(cls, wire: Sequence[WireSlate], items: Sequence[Sequence[SlateItem]]) -> "Slates":
-        """These slates [n], whose items [n] were read."""
+        """These slates [n], whose items [n] were read; their contexts are in their pools."""
         flat = [item for each in items for item in each]
+        pooled = any([slate.pool is not UNSET for slate in wire])
         return cls(
             wire,
             [0, *np.cumsum([len(each) for each in items]).tolist()],
             b"".join([item_hash(item.item_id) for item in flat]),
             np.array([item.propensity for item in flat], np.float32),
+            b"".join(map(_pooled_contexts, wire, items)) if pooled else b"",
         )
 
     def opened(self, number: int) -> OpenSlate | None:
@@ -113,7 +127,15 @@ class Slates(Sequence[Slate]):
             wire.policy_version,
             self._hashes[start:end],
             self._bytes[start:end],
+            b"",
+            self._context(number) if self._contexts else b"",
         )
+
+    def _context(self, number: int) -> bytes:
+        """Contexts of a slate's items; no bytes where it keeps none."""
+        start, end = self._ends[number], self._ends[number + 1]
+        rows = self._contexts[CONTEXT_SIZE * start : CONTEXT_SIZE * end]
+        return rows if any(rows) else b""
 
     def propensities_by_policy(self) -> dict[str, Floats]:
         """Propensities of all items, by the policy that drew them."""
@@ -150,6 +172,18 @@ class Slates(Sequence[Slate]):
         if isinstance(index, slice):
             return [_SLATE.decode(_ENCODER.encode(wire)) for wire in self.wire[index]]
         return _SLATE.decode(_ENCODER.encode(self.wire[index]))
+
+
+def _pooled_contexts(wire: WireSlate, items: Sequence[SlateItem]) -> bytes:
+    """Contexts of a slate's items by its pool; zeros where it has none that this version knows."""
+    if isinstance(wire.pool, UnsetType):
+        return _NO_CONTEXT * len(items)
+    pool = _POOL.decode(wire.pool)
+    if pool.context_set != CONTEXT_SET:
+        return _NO_CONTEXT * len(items)
+    contexts = b64decode(pool.context)
+    rows = {item_id: contexts[CONTEXT_SIZE * n :][:CONTEXT_SIZE] for n, item_id in enumerate(pool.items)}
+    return b"".join([rows.get(item.item_id) or _NO_CONTEXT for item in items])
 
 
 def _wire(slate: Slate) -> WireSlate:

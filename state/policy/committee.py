@@ -85,7 +85,18 @@ class CommitteePolicy(Learning, ABC):
         members, chances = self.committee(known)
         drawn = Choices.empty(counts, slots)
         limited = over(limits, len(counts))
-        _draw_all(contexts, counts, members, np.cumsum(chances), self.epsilon, seeds, *limited, *drawn)
+        _draw_all(
+            contexts,
+            counts,
+            members,
+            np.cumsum(chances),
+            self.epsilon,
+            seeds,
+            *limited,
+            drawn.indices,
+            drawn.propensities,
+            drawn.sizes,
+        )
         return drawn
 
     def distribution_of(
@@ -187,7 +198,7 @@ def _draw(
         drawn = uniform(state)
         index = left[int(drawn * m)] if explores else np.int64(favourite[_member(up_to, drawn)])
         chosen[j] = index
-        propensities[j] = epsilon / m + (1.0 - epsilon) * _share(favourite, up_to, index)
+        propensities[j] = epsilon / m + (1.0 - epsilon) * _share(favourite, up_to, int(index))
         j += 1
         at = 0
         while left[at] != index:

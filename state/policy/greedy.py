@@ -37,7 +37,7 @@ class Greedy:
         """List slates; see `state.policy.base.Policy.choose_all`."""
         del scores, seeds  # the order is all that counts
         drawn = Choices.empty(counts, slots)
-        _list_all(counts, *over(limits, len(counts)), *drawn)
+        _list_all(counts, *over(limits, len(counts)), drawn.indices, drawn.propensities, drawn.sizes)
         return drawn
 
     def distribution(self, scores: Scores, taken: Sequence[int]) -> Doubles:

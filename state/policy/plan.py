@@ -79,7 +79,7 @@ def parse_plan(fields: Mapping[str, Any], build: Callable[[str, Mapping[str, Any
     """Check a decoded policy file.
 
     Args:
-        fields: `salt`, `arm` (a list of tables with `policy`, `share` and parameters), and the same list below
+        fields: `salt`, `arm` (a list of tables with `policy`, `share` and parameters), and lists like it as
             `scenario.NAME.arm`.
         build: Builds a policy by name and parameters, or raises `WrongParameter`.
 

@@ -19,11 +19,11 @@ class WrongParameter(ValueError):
     """A parameter that a policy does not take.
 
     Args:
-        key: Which one; empty where it is none in particular.
         reason: What is wrong.
+        key: Of which one; empty where it is none in particular.
     """
 
-    def __init__(self, key: str, reason: str) -> None:
+    def __init__(self, reason: str, *, key: str = "") -> None:
         super().__init__(f"{key}: {reason}" if key else reason)
         self.key = key
         self.reason = reason
@@ -46,7 +46,10 @@ def _maybe_learned(kind: Callable[..., Policy]) -> Callable[..., Policy]:
     return build
 
 
-_INNER: Final = {EpsilonGreedy.name: EpsilonGreedy, SquareCB.name: SquareCB}
+_INNER: Final[Mapping[str, Callable[..., Policy]]] = {
+    EpsilonGreedy.name: EpsilonGreedy,
+    SquareCB.name: SquareCB,
+}
 
 
 def _river(
@@ -58,15 +61,15 @@ def _river(
 ) -> Policy:
     if not model:
         reason = "is missing; name one, such as linear_model.LinearRegression"
-        raise WrongParameter("model", reason)
+        raise WrongParameter(reason, key="model")
     inner = _INNER.get(explore)
     if inner is None:
         reason = f"{explore!r} is not one of {', '.join(_INNER)}"
-        raise WrongParameter("explore", reason)
+        raise WrongParameter(reason, key="explore")
     strange = [key for key in own if key not in _KINDS[explore].parameters]
     if strange:
         reason = f"{explore} has no such parameter"
-        raise WrongParameter(strange[0], reason)
+        raise WrongParameter(reason, key=strange[0])
     return RiverModel(RiverLearner(model, parameters or {}), inner(**own))
 
 
@@ -100,16 +103,16 @@ def build_policy(name: str, parameters: Mapping[str, Any]) -> Policy:
     kind = _KINDS.get(name)
     if kind is None:
         reason = f"{name!r} is unknown; known: {', '.join(POLICY_NAMES)}"
-        raise WrongParameter("policy", reason)
+        raise WrongParameter(reason, key="policy")
     for key, value in parameters.items():
         wanted = kind.parameters.get(key)
         if wanted is None:
             known = ", ".join(kind.parameters) or "none at all"
             reason = f"{name} has no such parameter; it has {known}"
-            raise WrongParameter(key, reason)
+            raise WrongParameter(reason, key=key)
         if not _fits(value, wanted):
             reason = f"{value!r} is not {_TOLD[wanted]}"
-            raise WrongParameter(key, reason)
+            raise WrongParameter(reason, key=key)
     try:
         return kind.build(**parameters)
     except WrongParameter:
@@ -117,9 +120,10 @@ def build_policy(name: str, parameters: Mapping[str, Any]) -> Policy:
     except ValueError as error:
         key, _, reason = str(error).partition(": ")
         if key in kind.parameters:
-            raise WrongParameter(key, reason) from None
+            raise WrongParameter(reason, key=key) from None
         told = str(error)
-        raise WrongParameter(next((key for key in parameters if told.startswith(key)), ""), told) from None
+        named = (key for key in parameters if told.startswith(key))
+        raise WrongParameter(told, key=next(named, "")) from None
 
 
 def make_policy(name: str, *, epsilon: float, temperature: float) -> Policy:

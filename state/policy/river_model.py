@@ -140,7 +140,7 @@ def _named(context: Contexts) -> dict[str, float]:
     return {name: byte / FULL for name, byte in zip(CONTEXT, context.tolist(), strict=True)}
 
 
-def _built(model: str, parameters: Mapping[str, object]) -> object:
+def _built(model: str, parameters: Mapping[str, object]) -> Any:
     """Import and build a model of river."""
     module, _, name = model.rpartition(".")
     try:

@@ -5,12 +5,23 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from itertools import accumulate
 from math import fsum
-from typing import Final
+from typing import Final, Protocol
 
 from state.policy.base import Policy
 
 TOLERANCE: Final = 1e-9
 """How far the shares' sum may be from 1."""
+
+
+class Assignment(Protocol):
+    """Who draws whose slates: `Shares`, or a `state.policy.plan.Plan` of several."""
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """All policies that serve somebody, each once."""
+
+    def policy_of(self, key: str, scenario: str) -> Policy:
+        """The policy that serves the user of this state key in this scenario."""
 
 
 class Shares:
@@ -51,8 +62,9 @@ class Shares:
         # Keys have no control characters, so this one ends the salt.
         self._prefix = f"{salt}\0"
 
-    def policy_of(self, key: str) -> Policy:
-        """The policy that serves the user of this state key."""
+    def policy_of(self, key: str, scenario: str = "") -> Policy:
+        """The policy that serves the user of this state key, the same in every scenario."""
+        del scenario
         if not self._borders:
             return self.policies[0]
         return self.policies[bisect_right(self._borders, self.place_of(key))]

@@ -67,7 +67,16 @@ class SquareCB:
         drawn = Choices.empty(counts, slots)
         # One type, whatever the caller's: one compiled kernel.
         given = np.ascontiguousarray(scores, np.float64)
-        _draw_all(given, counts, self.gamma, seeds, *over(limits, len(counts)), *drawn)
+        _draw_all(
+            given,
+            counts,
+            self.gamma,
+            seeds,
+            *over(limits, len(counts)),
+            drawn.indices,
+            drawn.propensities,
+            drawn.sizes,
+        )
         return drawn
 
     def distribution(self, scores: Scores, taken: Sequence[int]) -> Doubles:
