@@ -4,7 +4,9 @@
     ├── InvalidRecord          leave this record out; it will not get better by trying again
     │   ├── InvalidEvent       write it to the dead letter topic and go on with the next event
     │   └── InvalidItem        count it and keep what is known of the item
-    ├── InvalidRules           follow the business rules that are in force until the new ones are right
+    ├── InvalidFile            go on with what is in force until the changed file is right
+    │   ├── InvalidRules       business rules
+    │   └── InvalidPlan        policies and their shares of users
     ├── InvalidProposals       leave out what this plugged-in candidate source says this time, and count it
     ├── Refused                this assignment is over: abort, drop what is in hand, wait for the next
     │   └── DamagedCopy        a partition's local copy is broken: the next assignment rebuilds it
@@ -72,8 +74,8 @@ class InvalidItem(InvalidRecord):
     """A catalogue record that is left out."""
 
 
-class InvalidRules(FreshslateError):
-    """Business rules that cannot be followed.
+class InvalidFile(FreshslateError):
+    """A file, watched for changes, that cannot be followed.
 
     Args:
         problems: One line each, beginning with the line or the key.
@@ -82,6 +84,35 @@ class InvalidRules(FreshslateError):
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("; ".join(self.problems))
+
+
+class InvalidRules(InvalidFile):
+    """Business rules that cannot be followed."""
+
+
+class InvalidPlan(InvalidFile):
+    """Policies and shares that cannot be followed.
+
+    Args:
+        problems: The place, keys and indices from the outermost table in, and what is wrong there.
+    """
+
+    def __init__(self, problems: Iterable[tuple[tuple[str | int, ...], str]]) -> None:
+        self.placed = tuple(problems)
+        super().__init__(f"{named(place)}: {reason}" if place else reason for place, reason in self.placed)
+
+
+def named(place: tuple[str | int, ...]) -> str:
+    """A place in a file of tables for people; arms of a list count from 1.
+
+    Examples:
+        >>> named(("scenario", "video", "arm", 0, "epsilon"))
+        'scenario.video.arm 1.epsilon'
+    """
+    text = ""
+    for part in place:
+        text += f" {part + 1}" if isinstance(part, int) else f".{part}" if text else part
+    return text
 
 
 class InvalidProposals(FreshslateError):

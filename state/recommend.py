@@ -4,18 +4,24 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final
 
+import numpy as np
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from state.drawing import Asking, Drawn, draw
+from state.event import Origin
 from state.models import Models
-from state.policy.base import Choices, Policy
-from state.policy.shares import Shares
+from state.policy.context import contexts_of
+from state.policy.learning import learns
+from state.policy.shares import Assignment, place_of
+from state.posterior.beliefs import PRIOR, Beliefs
 from state.profile import Profile
-from state.ranking.features import FEATURE_SET, featurise
+from state.ranking.features import FEATURE_SET, Featured, featurise
 from state.ranking.ranker import Ranker
 from state.render import Rendered, names_of, render
+from state.render_pool import render_pools
 from state.reranking.rulebook import Reranked, Rulebook
 from state.reranking.rules import Rules
-from state.retrieval.arrays import Longs
+from state.retrieval.arrays import Ints
 from state.retrieval.blend import Query, retrieve_all
 from state.retrieval.plugged import Plugged, PluggedSources
 from state.retrieval.weights import SOURCES
@@ -24,6 +30,8 @@ from state.session import bought_since, session_index
 from state.slate import SCHEMA_VERSION, SlateRules, Trigger
 from state.slates import Asked, Slates, WireSlate
 
+POOL_SALT: Final = "pool"
+"""Picks the slates that say all their candidates."""
 _DAY_MS: Final = 86_400_000
 
 
@@ -38,6 +46,8 @@ class RecommendRules(Struct, frozen=True):
     """How long an item that the user bought is left out."""
     log_features: bool = False
     """Whether slates say what a ranker sees of their items, for training on them later."""
+    log_candidates: float = 0.0
+    """Share of slates, by a hash of their ids, that say all candidates, for judging other policies later."""
 
 
 class Recommender:
@@ -45,23 +55,31 @@ class Recommender:
 
     Args:
         models: Where candidates come from, for every user the same.
-        shares: Which policy draws whose slates.
+        assignment: Which policy draws whose slates.
         rules: What a slate is made of.
         plugged: Candidate sources beside those of the models.
 
     Attributes:
         ranker: What orders the candidates; None leaves them as the blend has them. It may be replaced between
-            two calls.
+            two calls, as the next two.
+        assignment: Which policy draws whose slates.
+        beliefs: What learning policies go by.
     """
 
     def __init__(
-        self, models: Models, shares: Shares, rules: RecommendRules, *, plugged: Sequence[Plugged] = ()
+        self,
+        models: Models,
+        assignment: Assignment,
+        rules: RecommendRules,
+        *,
+        plugged: Sequence[Plugged] = (),
     ) -> None:
         self.ranker: Ranker | None = None
+        self.assignment = assignment
+        self.beliefs: Beliefs = PRIOR
         self._models = models
         self._plugged = PluggedSources(plugged, models)
         self._names = names_of(SOURCES + self._plugged.names)
-        self._shares = shares
         self._rules = rules
         self._book = Rulebook(Rules(), models)
 
@@ -73,73 +91,105 @@ class Recommender:
         """Decide the slates that answer these events, each of which its profile already contains."""
         if not asked:
             return Slates.of(())
-        rules, policy_of = self._rules, self._shares.policy_of
+        rules, policy_of = self._rules, self.assignment.policy_of
+        reranked, featured, ranker = self._candidates(asked)
+        scenarios = [inbound.event.scenario for _, inbound in asked]
+        policies = [
+            policy_of(inbound.event.key, scenario)
+            for (_, inbound), scenario in zip(asked, scenarios, strict=True)
+        ]
+        asking = Asking(policies, scenarios, seeds_of([inbound.origin for _, inbound in asked]))
+        logged = self._logged(asked)
+        is_wanted = logged.size or any(map(learns, set(policies)))
+        contexts = contexts_of(reranked.ranked) if is_wanted else None
+        drawn = draw(asking, reranked, rules.slots, contexts=contexts, beliefs=self.beliefs)
+        written = self._models.items.written()
+        rendered = render(
+            written,
+            reranked.ranked,
+            drawn.choices,
+            factors=reranked.factors,
+            names=self._names,
+            featured=featured,
+            expected=drawn.expected,
+        )
+        marks = ranker, FEATURE_SET if featured else UNSET
+        said, counts = reranked.said(drawn.choices), reranked.ranked.counts.tolist()
+        pools: Sequence[Raw | UnsetType] = [UNSET] * len(asked)
+        kept = b""
+        if contexts is not None and logged.size:
+            pools = render_pools(written, reranked.ranked, contexts, logged)
+            kept = _kept(drawn, logged)
+        wire = _wire_slates(asked, asking, counts, rendered, marks, said, pools)
+        return Slates(wire, rendered.ends, rendered.hashes, rendered.propensities, kept)
+
+    def _candidates(self, asked: Sequence[Asked]) -> tuple[Reranked, Featured | None, str | UnsetType]:
+        """The candidates after ranker and rules, the features to log, and the ranker's version."""
+        rules, ranker = self._rules, self.ranker
         queries = [query_of(profile, inbound.origin.time, rules) for profile, inbound in asked]
         pool = self._book.pool(rules.candidates)
         found = self._plugged.blend(queries, retrieve_all(self._models, queries, pool), pool)
-        ranker = self.ranker
         featured = featurise(self._models, queries, found) if ranker or rules.log_features else None
         if ranker and featured:
             found = ranker.rank(found, featured)
         reranked = self._book.rerank(found, slots=rules.slots, size=rules.candidates)
-        ranked = reranked.ranked
-        policies = [policy_of(inbound.event.key) for _, inbound in asked]
-        seeds = seeds_of([inbound.origin for _, inbound in asked])
-        choices = _draw(policies, reranked, rules.slots, seeds)
-        logged = featured if rules.log_features else None
-        written = self._models.items.written()
-        rendered = render(
-            written, ranked, choices, factors=reranked.factors, names=self._names, featured=logged
-        )
-        marks = ranker.version if ranker else UNSET, FEATURE_SET if logged else UNSET
-        said = reranked.said(choices)
-        wire = _wire_slates(asked, policies, seeds.tolist(), ranked.counts.tolist(), rendered, marks, said)
-        return Slates(wire, rendered.ends, rendered.hashes, rendered.propensities)
+        return reranked, featured if rules.log_features else None, ranker.version if ranker else UNSET
+
+    def _logged(self, asked: Sequence[Asked]) -> Ints:
+        """Rows of the slates that say all their candidates."""
+        share = self._rules.log_candidates
+        if share <= 0.0 or share >= 1.0:
+            return np.arange(len(asked) if share >= 1.0 else 0, dtype=np.int32)
+        names = (_slate_id(inbound.origin) for _, inbound in asked)
+        rows = [row for row, name in enumerate(names) if place_of(f"{POOL_SALT}\0{name}") < share]
+        return np.array(rows, np.int32)
 
 
-def _draw(policies: Sequence[Policy], reranked: Reranked, slots: int, seeds: Longs) -> Choices:
-    """Let each policy draw the slates that are its own."""
-    arms = set(policies)
-    (_, scores, _, counts), limits = reranked.ranked, reranked.limits
-    if len(arms) == 1:
-        return policies[0].choose_all(scores, counts, slots, seeds, limits=limits)
-    drawn = Choices.empty(counts, slots)
-    for arm in arms:
-        rows = [row for row, policy in enumerate(policies) if policy is arm]
-        its_limits = limits and limits._replace(groups=limits.groups[rows])
-        its = arm.choose_all(scores[rows], counts[rows], slots, seeds[rows], limits=its_limits)
-        for whole, part in zip(drawn, its, strict=True):
-            whole[rows] = part
-    return drawn
+def _kept(drawn: Drawn, logged: Ints) -> bytes:
+    """Contexts of the items of slates that say their candidates; zeros for the others.
+
+    The profile keeps what the log says too, so that whoever reads the log folds the same.
+    """
+    sizes = drawn.choices.sizes
+    if logged.size == sizes.size:
+        return drawn.contexts.tobytes()
+    is_logged = np.zeros(sizes.size, np.bool_)
+    is_logged[logged] = True
+    return (drawn.contexts * np.repeat(is_logged, sizes)[:, np.newaxis]).tobytes()
+
+
+def _slate_id(origin: Origin) -> str:
+    return f"{origin.topic}-{origin.partition}-{origin.offset}"
 
 
 def _wire_slates(
     asked: Sequence[Asked],
-    policies: Sequence[Policy],
-    seeds: Sequence[int],
+    asking: Asking,
     counts: Sequence[int],
     rendered: Rendered,
     marks: tuple[str | UnsetType, str | UnsetType],
     said: Sequence[SlateRules | UnsetType],
+    pools: Sequence[Raw | UnsetType],
 ) -> list[WireSlate]:
     """Put the slates together; `marks` are their `ranker` and `feature_set`."""
     slates = []
     name = start = 0
-    for (_, (event, origin)), policy, seed, count, name_end, end, probable, ruled in zip(
+    for (_, (event, origin)), policy, seed, count, name_end, end, probable, ruled, pool in zip(
         asked,
-        policies,
-        seeds,
+        asking.policies,
+        asking.seeds.tolist(),
         counts,
         rendered.name_ends,
         rendered.item_ends,
         rendered.slate_propensities,
         said,
+        pools,
         strict=True,
     ):
         topic, partition, offset, time = origin
         slates.append(
             WireSlate(
-                f"{topic}-{partition}-{offset}",
+                _slate_id(origin),
                 event.user_id,
                 event.tenant,
                 event.scenario,
@@ -155,6 +205,7 @@ def _wire_slates(
                 SCHEMA_VERSION,
                 *marks,
                 ruled,
+                pool,
             )
         )
         name, start = name_end, end

@@ -38,21 +38,24 @@ _PIECES, _PIECE_ENDS = pack_strings(
         ',"features":[',
         "]",
         "},",
+        ',"expected":',
         *_FACTOR_PIECES,
     ]
 )
-_ITEM, _POSITION, _SCORE, _PROPENSITY, _SOURCES, _RULES, _FEATURES, _LIST_END, _END, _FACTORS = range(1, 11)
-_ITEM_BYTES: Final = int(_PIECES.size) + 2 + (len(FACTORS) + 3) * (LONGEST + 2)
+_ITEM, _POSITION, _SCORE, _PROPENSITY, _SOURCES, _RULES, _FEATURES, _LIST_END, _END = range(1, 10)
+_EXPECTED, _FACTORS = 10, 11
+_ITEM_BYTES: Final = int(_PIECES.size) + 2 + (len(FACTORS) + 4) * (LONGEST + 2)
 """Bytes of an item at most, its id, its sources and its features left out."""
 _FACTOR_ENDS: Final = _PIECE_ENDS[_FACTORS - 1 :].copy()
 """[1 + factors] as in `Names`."""
 _FEATURES_BYTES: Final = N_FEATURES * (LONGEST + 1)
 _NO_ITEMS: Final = np.zeros((0, 0), np.int32)
 _NO_VALUES: Final = np.zeros((0, 0, 0), np.float32)
+NOTHING_EXPECTED: Final = np.zeros(0, np.float32)
 _ESCAPED_BYTES: Final = 6
 """Bytes at most of one byte of an id, `\\u001f`."""
-_QUOTE, _BACKSLASH, _SPACE, _COMMA, _NEWLINE, _OPEN, _CLOSE, _BRACE = (
-    np.uint8(ord(sign)) for sign in '"\\ ,\n[]}'
+_QUOTE, _BACKSLASH, _SPACE, _COMMA, _NEWLINE, _OPEN, _CLOSE, _BRACE, _MINUS = (
+    np.uint8(ord(sign)) for sign in '"\\ ,\n[]}-'
 )
 _HEX: Final = np.frombuffer(b"0123456789abcdef", np.uint8)
 _UNICODE: Final = np.frombuffer(b"\\u00", np.uint8)
@@ -108,6 +111,7 @@ def render(
     factors: Floats = NO_FACTORS,
     names: Names = SOURCE_NAMES,
     featured: Featured | None = None,
+    expected: Floats = NOTHING_EXPECTED,
 ) -> Rendered:
     """Render the slates that `choices` drew from the candidates `ranked`.
 
@@ -119,6 +123,7 @@ def render(
         names: Of the sources that `ranked` has columns of.
         featured: Candidates, these among them in any order, with the features that the items then say; an
             item that is not among them has an empty list.
+        expected: [items] reward expected of each chosen item, NaN where nothing is; or none at all.
     """
     rows = len(choices.sizes)
     ends = np.zeros(rows + 1, np.int64)
@@ -144,6 +149,7 @@ def render(
         products,
         featured_items,
         values,
+        expected,
     )
     return Rendered(
         items.data,
@@ -199,6 +205,7 @@ def _render(
     products: Doubles,
     featured: Ints,
     values: Floats,
+    expected: Floats,
 ) -> tuple[Buffer, Longs]:
     """Write each row's items; fill `hashes`, `flat_propensities` and `products` as in `Rendered`."""
     most += _FEATURES_BYTES if values.size else 0
@@ -213,7 +220,7 @@ def _render(
             index = indices[row, place]
             item, propensity = candidates[row, index], propensities[row, place]
             at = _put(buffer, at, _ITEM)
-            at = _put_text(buffer, at, text[text_ends[item] : text_ends[item + 1]])
+            at = put_text(buffer, at, text[text_ends[item] : text_ends[item + 1]])
             at = write_whole(buffer, _put(buffer, at, _POSITION), place + 1)
             at = write_number(buffer, _put(buffer, at, _SCORE), scores[row, index])
             digits, scale = shortest(propensity)
@@ -231,6 +238,8 @@ def _render(
                 at = _put(buffer, at, _FEATURES)
                 at = _put_features(buffer, at, featured[row], item, values[row])
                 at = _put(buffer, at, _LIST_END)
+            if expected.size and not np.isnan(expected[ends[row] + place]):
+                at = _put_signed(buffer, _put(buffer, at, _EXPECTED), expected[ends[row] + place])
             at = _put(buffer, at, _END)
             hashes[ends[row] + place] = text_hashes[item]
             flat_propensities[ends[row] + place] = propensity
@@ -284,6 +293,15 @@ def _put_numbers(
 
 
 @kernel
+def _put_signed(buffer: Buffer, at: int, number: np.float32) -> int:
+    """Write a finite number of either sign."""
+    if number < 0.0:
+        buffer[at] = _MINUS
+        at += 1
+    return write_number(buffer, at, abs(number))
+
+
+@kernel
 def _put_features(buffer: Buffer, at: int, featured: Ints, item: int, values: Floats) -> int:
     """Write the features [features, lanes] of the candidate that is this item; none of any other item."""
     place = 0
@@ -298,7 +316,7 @@ def _put_features(buffer: Buffer, at: int, featured: Ints, item: int, values: Fl
 
 
 @kernel
-def _put_text(buffer: Buffer, at: int, text: Buffer) -> int:
+def put_text(buffer: Buffer, at: int, text: Buffer) -> int:
     """Write what stands between the quotes of a JSON string."""
     for byte in text:
         if byte < _SPACE:

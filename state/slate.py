@@ -59,6 +59,9 @@ class SlateItem(Struct, frozen=True, gc=False):
     """Factors other than 1; absent where there is none."""
     features: tuple[float, ...] | UnsetType = UNSET
     """What a ranker sees of the item, where the slate names a `feature_set`; float32 as `propensity`."""
+    expected: float | UnsetType = UNSET
+    """Reward that the policy expected an exposure to earn, float32 as `propensity`; absent where it goes by
+    scores alone."""
 
 
 class Trigger(Struct, frozen=True, gc=False):

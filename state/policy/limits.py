@@ -44,6 +44,11 @@ def closed(limits: Limits, row: int, taken: Sequence[int]) -> list[int]:
     return [i for i, group in enumerate(groups.tolist()) if i in taken or (group >= 0 and full[group])]
 
 
+def over(limits: Limits | None, rows: int) -> Limits:
+    """The limits themselves; without any, such as have no groups, for kernels that know one form alone."""
+    return Limits(np.zeros((rows, 0), np.int32), np.zeros(0, np.int32)) if limits is None else limits
+
+
 @kernel
 def count_in(held: Ints, most: Ints, group: int) -> bool:
     """Count an item of this group into the slate; returns whether the group is full now."""

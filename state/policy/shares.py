@@ -5,12 +5,23 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from itertools import accumulate
 from math import fsum
-from typing import Final
+from typing import Final, Protocol
 
 from state.policy.base import Policy
 
 TOLERANCE: Final = 1e-9
 """How far the shares' sum may be from 1."""
+
+
+class Assignment(Protocol):
+    """Who draws whose slates: `Shares`, or a `state.policy.plan.Plan` of several."""
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """All policies that serve somebody, each once."""
+
+    def policy_of(self, key: str, scenario: str) -> Policy:
+        """The policy that serves the user of this state key in this scenario."""
 
 
 class Shares:
@@ -51,13 +62,19 @@ class Shares:
         # Keys have no control characters, so this one ends the salt.
         self._prefix = f"{salt}\0"
 
-    def policy_of(self, key: str) -> Policy:
-        """The policy that serves the user of this state key."""
+    def policy_of(self, key: str, scenario: str = "") -> Policy:
+        """The policy that serves the user of this state key, the same in every scenario."""
+        del scenario
         if not self._borders:
             return self.policies[0]
         return self.policies[bisect_right(self._borders, self.place_of(key))]
 
     def place_of(self, key: str) -> float:
         """The user's place in [0, 1): 53 bits of the hash of salt and key."""
-        digest = blake2b((self._prefix + key).encode(), digest_size=8).digest()
-        return (int.from_bytes(digest, "little") >> 11) * 2.0**-53
+        return place_of(self._prefix + key)
+
+
+def place_of(name: str) -> float:
+    """The place of a name in [0, 1), the same in every process: 53 bits of its hash."""
+    digest = blake2b(name.encode(), digest_size=8).digest()
+    return (int.from_bytes(digest, "little") >> 11) * 2.0**-53

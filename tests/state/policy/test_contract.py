@@ -5,20 +5,41 @@ import math
 import numpy as np
 import pytest
 
+from state.contracts.learning import LearningPolicyContract
 from state.contracts.policies import DRAWS, SHAPES, SIGMAS, SLOTS, PolicyContract, seeds
 from state.policy.base import choose
 from state.policy.epsilon_greedy import EpsilonGreedy
+from state.policy.greedy import Greedy
+from state.policy.learned import Learned
+from state.policy.linear_ts import LinearTS
 from state.policy.registry import POLICY_NAMES
+from state.policy.river_model import RiverModel
 from state.policy.softmax import Softmax
+from state.policy.source_mix import SourceMix
+from state.policy.squarecb import SquareCB
 from state.policy.uniform import Uniform
 
 POLICIES = [
+    SquareCB(),
+    SquareCB(gamma=0.0),
+    SquareCB(gamma=5.0),
     EpsilonGreedy(),
     EpsilonGreedy(epsilon=0.4),
     Softmax(),
     Softmax(temperature=0.0125),
     Softmax(temperature=2.0),
     Uniform(),
+]
+
+
+LEARNING = [
+    LinearTS(),
+    LinearTS(epsilon=0.3, members=5),
+    SourceMix(),
+    SourceMix(epsilon=0.4),
+    Learned(SquareCB(gamma=20.0)),
+    Learned(EpsilonGreedy(epsilon=0.3)),
+    Learned(Softmax()),
 ]
 
 
@@ -32,8 +53,23 @@ class TestEveryPolicy(PolicyContract):
         return request.param
 
 
+class TestEveryLearningPolicy(LearningPolicyContract):
+    @pytest.fixture(params=LEARNING, ids=named)
+    def policy(self, request):
+        return request.param
+
+
+class TestGreedy(PolicyContract):
+    explores = False
+
+    @pytest.fixture
+    def policy(self):
+        return Greedy()
+
+
 def test_every_registered_policy_is_under_contract():
-    assert {policy.name for policy in POLICIES} == set(POLICY_NAMES)
+    others = {Greedy.name, RiverModel.name}  # the first above, the other in its own file
+    assert {policy.name for policy in POLICIES + LEARNING} | others == set(POLICY_NAMES)
 
 
 @pytest.mark.parametrize("policy", [EpsilonGreedy(epsilon=0.4), Softmax(), Uniform()], ids=named)
