@@ -30,7 +30,7 @@ class Belief(NamedTuple):
     """[CONTEXT_SIZE] sum of x over exposures, discounted."""
     earned: Floats
     """[CONTEXT_SIZE] sum of reward times x, discounted and corrected for delay."""
-    count: float
+    count: float  # type: ignore[assignment]  # nobody counts the values of a belief
     """Exposures behind it, discounted."""
 
 

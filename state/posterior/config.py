@@ -18,7 +18,7 @@ class LearningConfig(Struct, frozen=True):
     bucket_seconds: int = 60
     """Slates of one such span of time mature together."""
     maturity_seconds: int = 1800
-    """How long after its slate an exposure is waited for. Feedback that takes longer is made up for by weight."""
+    """How long after its slate an exposure waits for answers. Slower ones are made up for by weight."""
     half_life_seconds: float = 7 * 86_400.0
     """What was learned so long ago weighs half."""
 

@@ -29,8 +29,8 @@ What belongs to a bucket that has matured already (a partition that is behind, f
 wrong) is added at once with that weight, and counted as late. Only which scenarios are told apart where there
 are too many is a matter of order.
 
-**Bounds.** Per scenario `waiting + 1` rows of sums of 2 KB; at most `MOST_SCENARIOS` scenarios are told apart,
-the rest counts for `ALL` only. Nothing is kept per exposure.
+**Bounds.** Per scenario `waiting + 1` rows of sums, 2 KB each; at most `MOST_SCENARIOS` scenarios are told
+apart, the rest counts for `ALL` only. Nothing is kept per exposure.
 """
 
 from collections import Counter
@@ -63,7 +63,7 @@ class Posterior:
 
     Attributes:
         config: Parameters; fixed.
-        late: Exposures and rewards of buckets that had matured, by `exposures` and `rewards`; since the start.
+        late: `exposures` and `rewards` of buckets that had matured, counted since the start.
         left_out: Records left out since the start, by reason (`state.posterior.records`).
     """
 
@@ -134,12 +134,12 @@ class Posterior:
     def beliefs(self) -> Beliefs:
         """What is believed now; `PRIOR` until something has matured."""
         matured = Sums(*(array[:: 1 + self.config.waiting] for array in self._sums))
-        if not matured.count.any():
+        if not matured.exposures.any():
             return PRIOR
         shares = self.shares
         found: dict[str, Belief] = {}
         for slot, name in enumerate(self._scenarios.strings):
-            if name and matured.count[slot] >= LEAST_EXPOSURES:
+            if name and matured.exposures[slot] >= LEAST_EXPOSURES:
                 found[name] = solve(Sums(*(array[slot] for array in matured)), shares)
         found[ALL] = solve(Sums(*(array.sum(axis=0) for array in matured)), shares)
         return Beliefs(max(1, self.matured), MappingProxyType(found))
@@ -163,16 +163,16 @@ class Posterior:
         return arrays | {name: array.copy() for name, array in self._sums._asdict().items()}
 
     @classmethod
-    def restore(
-        cls, arrays: Mapping[str, NDArray[Any]], config: LearningConfig | None = None
-    ) -> "Posterior":
+    def restore(cls, arrays: Mapping[str, NDArray[Any]], config: LearningConfig | None = None) -> "Posterior":
         """A posterior that goes on where `snapshot` was taken.
 
         Raises:
-            ValueError: It was learned with other parameters or contexts.
-            KeyError: It is no snapshot of a posterior.
+            ValueError: It was learned with other parameters or contexts, or there is none in there.
         """
         posterior = cls(config)
+        if "learned" not in arrays:
+            message = "it holds no posterior: an older program wrote it"
+            raise ValueError(message)
         found, own = arrays["learned"].tobytes(), posterior._signature()
         if found != own:
             message = f"the posterior was learned with {found.decode()}; now it is {own.decode()}"

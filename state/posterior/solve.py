@@ -39,7 +39,7 @@ def solve(sums: Sums, share: Doubles) -> Belief:
     """
     a = (np.tril(sums.outer) + np.tril(sums.outer, -1).T) / FULL**2
     b = (sums.earned / share[:, None]).sum(axis=0) / FULL
-    shown, n = sums.shown / FULL, float(sums.count)
+    shown, n = sums.shown / FULL, float(sums.exposures)
     mu0 = np.zeros(CONTEXT_SIZE)
     mu0[_BLEND] = max(LEAST_SCALE, (b[_BIAS] + RIDGE) / (shown[_BLEND] + RIDGE))
     s2 = (float((sums.squares / share**2).sum()) + RIDGE * PRIOR_VARIANCE) / (n + RIDGE)

@@ -29,8 +29,8 @@ class Sums(NamedTuple):
     """[rows, d, d] of x x^T over exposures; of the lower triangle only."""
     shown: Doubles
     """[rows, d] of x over exposures."""
-    count: Doubles
-    """[rows] exposures."""
+    exposures: Doubles
+    """[rows] how many."""
     earned: Doubles
     """[rows, types, d] of reward times x over rewards, by event type."""
     squares: Doubles
@@ -82,11 +82,11 @@ def add_exposures(sums: Sums, rows: Longs, weights: Doubles, contexts: Contexts)
         weights: [n] 1 for a row of the ring.
         contexts: [n, d]
     """
-    outer, shown, count = sums.outer, sums.shown, sums.count
+    outer, shown, exposures = sums.outer, sums.shown, sums.exposures
     n, d = contexts.shape
     for i in range(n):
         row, weight = rows[i], weights[i]
-        count[row] += weight
+        exposures[row] += weight
         for j in range(d):
             x = contexts[i, j]
             if x:
