@@ -29,7 +29,7 @@ from benchmarks.profiles import write_profiles
 from stream.codecs import encode_delta
 from stream.config import Settings
 from stream.java import KAFKA_VERSION
-from stream.replica import Replica
+from stream.replica import Replica, followed_topics, learning_config
 from stream.topics import create_topics, topic_specs
 from stream.worker import SNAPSHOT, model_config, warm
 
@@ -303,9 +303,9 @@ async def _caught_up(settings: Settings, snapshot: Path) -> tuple[Replica, float
     started = time.perf_counter()
     replica = Replica(
         settings.broker,
-        deltas_topic=settings.deltas_topic,
-        items_topic=settings.items_topic,
+        topics=followed_topics(settings),
         config=model_config(settings),
+        learning=learning_config(settings),
         snapshot=snapshot,
         snapshot_seconds=3600.0,
     )

@@ -175,6 +175,8 @@ class Exposures(Struct, frozen=True, gc=False):
     context: str
     """Base64 of [n, `CONTEXT_SIZE`] bytes: what the policy saw of each item (`state.policy.context`)."""
     context_set: str
+    scenarios: tuple[str, ...] = ()
+    """[slates] of the slates; empty where they are not told apart."""
 
 
 class Delta(Struct, frozen=True, kw_only=True, gc=False):

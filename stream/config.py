@@ -258,6 +258,21 @@ class Settings(TopicNames, BaseSettings):
         "four settings above it go first where they are set. All workers need the same parameters.",
     )
 
+    maturity_seconds: int = setting(
+        1800,
+        "s",
+        "How long learning waits for the answers to a slate; slower ones are made up for by weight "
+        "(docs/learning.md). Longer: surer of slow feedback, later.",
+        ge=1,
+        le=7 * DAY,
+    )
+    learning_bucket_seconds: int = setting(
+        60, "s", "Slates of so long mature together, and change what policies believe.", ge=1, le=DAY
+    )
+    learning_half_life_seconds: int = setting(
+        7 * DAY, "s", "What was learned of rewards so long ago weighs half.", ge=1
+    )
+
     log_features: bool = setting(
         False,
         "",

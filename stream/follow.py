@@ -26,7 +26,7 @@ from stream.codecs import decode_marker, decode_profile, decode_slate
 from stream.config import Settings
 from stream.inspection import Inspection, InspectionError, partition_of, state_partitions
 from stream.reading import read_topic
-from stream.replica import Replica
+from stream.replica import Replica, followed_topics, learning_config
 from stream.store import MARKER
 from stream.timeline import Rules, Start, Started, Step, Timeline
 from stream.work import Record
@@ -90,9 +90,9 @@ async def follow_user(
     with tempfile.TemporaryDirectory(prefix="freshslate-") as folder:
         replica = Replica(
             settings.broker,
-            deltas_topic=settings.deltas_topic,
-            items_topic=settings.items_topic,
+            topics=followed_topics(settings),
             config=model_config(settings),
+            learning=learning_config(settings),
             snapshot=Path(folder) / "models.npz",
             snapshot_seconds=math.inf,
         )

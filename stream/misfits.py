@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from state.event import EVENT_TYPES
+from state.posterior.config import MOST_BUCKETS
 from stream.entry_points import policy_names, source_names
 from stream.environment import env_name
 
@@ -52,6 +53,16 @@ def misfits(settings: "Settings") -> Iterable[str]:
             f"{env_name('replication')} ({settings.replication}), or nothing could be written"
         )
     yield from _plugins(settings)
+    yield from _learning(settings)
+
+
+def _learning(settings: "Settings") -> Iterable[str]:
+    if settings.maturity_seconds > (MOST_BUCKETS - 3) * settings.learning_bucket_seconds:
+        yield (
+            f"{env_name('learning_bucket_seconds')}: {settings.learning_bucket_seconds} is too short for "
+            f"{env_name('maturity_seconds')} ({settings.maturity_seconds}): at most {MOST_BUCKETS} buckets "
+            "wait at once"
+        )
 
 
 def _plugins(settings: "Settings") -> Iterable[str]:

@@ -1,4 +1,6 @@
-"""Proves that the shared models of workers are a fold of `deltas` and `items`, up to the offsets they name.
+"""Proves that the shared models of workers are a fold of their topics, up to the offsets they name.
+
+The topics: `deltas`, `items` and `rewards`.
 
 A worker's models are taken from its snapshot file. Partitions reach every worker in another order, and
 that order decides dense ids, sequence numbers, which of equally popular items are in the pool, and the last
@@ -8,12 +10,14 @@ bits of sums. So this is compared, by item id and session key:
   sessions, each session's items in order and latest time, how many sessions hold an item, and between which
   items there are rules;
 - within `TOLERANCE`, all counted from one origin of time: popularity, also by hour, weights of sessions and
-  of rules.
+  of rules; of the posterior, by scenario, each sum over exposures and rewards, matured or waiting.
+
+Of the posterior exactly: the newest slate's time, the scenarios, and the rewards by type, hour and delay. Its
+beliefs are a function of these.
 
 Where a bound is reached, the order decides what is forgotten: with more than `FRESHSLATE_MAX_SESSIONS`
 sessions neither sessions nor rules are compared, and the rules of an item with a full row, and the items of
 an hour with one, are left out.
-Rewards are folded by no model.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,11 +33,13 @@ from numpy.typing import NDArray
 from state.errors import InvalidItem
 from state.interner import unpack_strings
 from state.models import Models
+from state.posterior.posterior import Posterior
+from state.posterior.sums import Sums
 from state.retrieval.weights import model_weights
-from stream.codecs import decode_delta, decode_item
+from stream.codecs import decode_delta, decode_item, decode_reward
 from stream.config import Settings
 from stream.reading import read_topic
-from stream.replica import Replica
+from stream.replica import Replica, followed_topics, learning_config
 from stream.work import Record
 from stream.worker import model_config
 
@@ -91,7 +97,7 @@ async def audit_models(settings: Settings, snapshots: Mapping[str, Path]) -> Mod
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer.
     """
-    topics = (settings.deltas_topic, settings.items_topic)
+    topics = followed_topics(settings)
     log = [record for topic in topics async for record in read_topic(settings.broker, topic)]
     report = ModelReport()
     for name, path in snapshots.items():
@@ -99,9 +105,9 @@ async def audit_models(settings: Settings, snapshots: Mapping[str, Path]) -> Mod
             continue
         replica = Replica(
             settings.broker,
-            deltas_topic=settings.deltas_topic,
-            items_topic=settings.items_topic,
+            topics=topics,
             config=model_config(settings),
+            learning=learning_config(settings),
             snapshot=path,
             snapshot_seconds=0.0,
         )
@@ -110,7 +116,9 @@ async def audit_models(settings: Settings, snapshots: Mapping[str, Path]) -> Mod
         report.models_compared += 1
         report.sessions_compared += len(expected.sessions)
         report.rules_compared += len(expected.rules)
-        if differing := differences(found, expected):
+        learned = fold_posterior(log, replica.offsets, settings)
+        differing = differences(found, expected) + posterior_differences(replica.posterior, learned)
+        if differing:
             report.models_different += 1
             report.differences += [f"{name}: {line}" for line in differing]
     return report
@@ -119,13 +127,36 @@ async def audit_models(settings: Settings, snapshots: Mapping[str, Path]) -> Mod
 def fold(log: Sequence[Record], offsets: Mapping[TopicPartition, int], settings: Settings) -> Models:
     """Models that have learned all records below the offsets, partition by partition."""
     models = Models(model_config(settings))
-    below = [r for r in log if r.offset < offsets.get(TopicPartition(r.topic, r.partition), 0)]
+    below = _below(log, offsets)
     deltas = [decode_delta(r.value or b"") for r in below if r.topic == settings.deltas_topic]
     for start in range(0, len(deltas), FOLDED_AT_ONCE):
         models.learn(deltas[start : start + FOLDED_AT_ONCE])
     for record in (r for r in below if r.topic == settings.items_topic):
         _fold_item(models, record)
     return models
+
+
+def fold_posterior(
+    log: Sequence[Record], offsets: Mapping[TopicPartition, int], settings: Settings
+) -> Posterior:
+    """A posterior that has learned all records below the offsets, first the exposures, then the rewards."""
+    posterior = Posterior(learning_config(settings))
+    below = _below(log, offsets)
+    for some in _runs(below, settings.deltas_topic):
+        posterior.learn([decode_delta(each.value or b"") for each in some], [r.timestamp for r in some])
+    for some in _runs(below, settings.rewards_topic):
+        posterior.reward([decode_reward(each.value or b"") for each in some], [r.timestamp for r in some])
+    return posterior
+
+
+def _runs(log: Sequence[Record], topic: str) -> Iterator[Sequence[Record]]:
+    records = [record for record in log if record.topic == topic]
+    for start in range(0, len(records), FOLDED_AT_ONCE):
+        yield records[start : start + FOLDED_AT_ONCE]
+
+
+def _below(log: Sequence[Record], offsets: Mapping[TopicPartition, int]) -> list[Record]:
+    return [r for r in log if r.offset < offsets.get(TopicPartition(r.topic, r.partition), 0)]
 
 
 def _fold_item(models: Models, record: Record) -> None:
@@ -186,6 +217,28 @@ def differences(found: Content, expected: Content) -> list[str]:
         is_same = _close(ours, theirs) if name in _WEIGHTS else ours == theirs
         if not is_same:
             lines.append(f"{name} differ: {_sizes(ours, theirs)}")
+    return lines
+
+
+def posterior_differences(found: Posterior, expected: Posterior) -> list[str]:
+    """What of the posterior differs, a line each."""
+    if found.newest != expected.newest:
+        return [
+            f"posterior: the newest slate is of {found.newest} in the worker, {expected.newest} in the fold"
+        ]
+    if set(found.scenarios) != set(expected.scenarios):
+        return [f"posterior: scenarios {found.scenarios} in the worker, {expected.scenarios} in the fold"]
+    ours, theirs = found.snapshot(), expected.snapshot()
+    lines = []
+    if not np.array_equal(ours["delays"], theirs["delays"]):
+        lines.append("posterior: delays differ")
+    for slot, name in enumerate(found.scenarios):
+        other = expected.scenarios.index(name)
+        for field in Sums._fields:
+            first = ours[field].reshape(len(found.scenarios), -1)[slot]
+            second = theirs[field].reshape(len(found.scenarios), -1)[other]
+            if not np.allclose(first, second, rtol=TOLERANCE, atol=TOLERANCE * float(np.abs(second).max())):
+                lines.append(f"posterior: {field} of {name or 'no'} scenario differ")
     return lines
 
 

@@ -1,15 +1,16 @@
-"""Follows the shared models' topics: every worker folds all partitions of `deltas` and `items`.
+"""Follows the shared models' topics: every worker folds all partitions of `deltas`, `items` and `rewards`.
 
 No consumer group: each worker needs all of it. A snapshot on disk (arrays and offsets) lets a restart
-read no more than the tail.
+read no more than the tail. One that an older program wrote without the posterior, or that was learned with
+other parameters, is left out, and the topics are read from their beginning.
 """
 
 import asyncio
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -17,10 +18,14 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from state.errors import InvalidItem, UnreadableState
 from state.models import Models
+from state.posterior.beliefs import PRIOR, Beliefs
+from state.posterior.config import LearningConfig
+from state.posterior.posterior import Posterior
 from state.retrieval.config import ModelConfig
 from state.retrieval.source import CandidateSource
 from stream import faults
-from stream.codecs import decode_delta, decode_item
+from stream.codecs import decode_delta, decode_item, decode_reward
+from stream.config import Settings
 from stream.transport import FETCH_WAIT_MS
 
 log = logging.getLogger(__name__)
@@ -32,6 +37,33 @@ _CATCH_UP_POLL_MS: Final = 20
 _OFFSETS: Final = "replica_offsets"
 _TOPICS: Final = "replica_topics"
 _SOURCE: Final = "source_"
+_POSTERIOR: Final = "posterior."
+_REFRESH_SECONDS: Final = 1.0
+"""Beliefs are made anew no more often."""
+_SLACK_MS: Final = 60_000
+"""A transaction's delta may be stamped before its rewards."""
+
+
+class FollowedTopics(NamedTuple):
+    """Names of the topics that models are folded from."""
+
+    deltas: str
+    items: str
+    rewards: str
+
+
+def followed_topics(settings: Settings) -> FollowedTopics:
+    """Those of the settings."""
+    return FollowedTopics(settings.deltas_topic, settings.items_topic, settings.rewards_topic)
+
+
+def learning_config(settings: Settings) -> LearningConfig:
+    """How feedback is waited for and forgotten, by the settings."""
+    return LearningConfig(
+        bucket_seconds=settings.learning_bucket_seconds,
+        maturity_seconds=settings.maturity_seconds,
+        half_life_seconds=float(settings.learning_half_life_seconds),
+    )
 
 
 class Replica:
@@ -41,9 +73,9 @@ class Replica:
         self,
         bootstrap_servers: str,
         *,
-        deltas_topic: str,
-        items_topic: str,
+        topics: FollowedTopics,
         config: ModelConfig,
+        learning: LearningConfig,
         snapshot: Path,
         snapshot_seconds: float,
     ) -> None:
@@ -51,20 +83,26 @@ class Replica:
 
         Args:
             bootstrap_servers: of the broker.
-            deltas_topic: what events taught.
-            items_topic: the catalogue.
+            topics: what is followed.
             config: of the models.
+            learning: of the posterior.
             snapshot: file, in a folder of this process alone.
             snapshot_seconds: time between snapshots.
         """
-        self._topics = (deltas_topic, items_topic)
+        self._topics = topics
         self._snapshot = snapshot
         self._snapshot_seconds = snapshot_seconds
         self._config = config
+        self._learning = learning
         self._sources: Mapping[str, CandidateSource] = {}
         self._source_states: dict[str, bytes] = {}
         self._offsets: dict[TopicPartition, int] = {}
-        self.models = self._load(config)
+        self.models, self.posterior = self._load()
+        self.beliefs = PRIOR
+        """What the posterior said last."""
+        self._tell: Callable[[Beliefs], None] = lambda _: None
+        self._told = 0
+        self._next_refresh = 0.0
         self.caught_up = asyncio.Event()
         """Set once everything that was in the topics at the start has been folded."""
         self.skipped_items = 0
@@ -120,7 +158,11 @@ class Replica:
                 error,
             )
             self._offsets.clear()
-            self.models = Models(self._config)
+            self.models, self.posterior = self._nothing()
+
+    def believe(self, tell: Callable[[Beliefs], None]) -> None:
+        """Hand new beliefs on, whenever more has matured; the first before `caught_up`."""
+        self._tell = tell
 
     async def run(self) -> None:
         """Follow the topics for ever."""
@@ -131,6 +173,7 @@ class Replica:
             next_snapshot = self._now() + self._snapshot_seconds
             while True:
                 if not self.caught_up.is_set() and await self._reached(waiting):
+                    self._refresh()
                     log.info(
                         "models caught up: %d items, %d sessions", self.models.n_items, self.models.n_sessions
                     )
@@ -139,6 +182,8 @@ class Replica:
                     await self.save()
                     next_snapshot = self._now() + self._snapshot_seconds
                 await self._poll()
+                if self.caught_up.is_set():
+                    self._refresh()
         finally:
             self._ends = {}
             await self._consumer.stop()
@@ -150,6 +195,7 @@ class Replica:
         a new one costs is time. State is another matter (`stream/store.py`), and stops the worker.
         """
         arrays = self.models.snapshot()
+        arrays |= {_POSTERIOR + name: array for name, array in self.posterior.snapshot().items()}
         arrays |= self._source_arrays()
         tps = sorted(self._offsets)
         arrays[_TOPICS] = np.array([f"{tp.topic}\n{tp.partition}" for tp in tps], dtype=np.str_)
@@ -173,6 +219,15 @@ class Replica:
                 log.warning("candidate source %s is not in the snapshot: %r", name, error)
         return arrays
 
+    def _refresh(self) -> None:
+        """Believe anew where more has matured; late records alone wait for the next bucket."""
+        if self.posterior.matured == self._told or self._now() < self._next_refresh:
+            return
+        self._told = self.posterior.matured
+        self._next_refresh = self._now() + _REFRESH_SECONDS
+        self.beliefs = self.posterior.beliefs()
+        self._tell(self.beliefs)
+
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
 
@@ -185,6 +240,8 @@ class Replica:
         self._consumer.assign(tps)
         ends = await self._consumer.end_offsets(tps)
         starts = await self._consumer.beginning_offsets(tps)
+        if not self._offsets:
+            starts |= await self._rewards_since_deltas(starts)
         for tp in tps:
             known = self._offsets.get(tp, 0)
             if known > ends[tp]:
@@ -198,6 +255,23 @@ class Replica:
             self._consumer.seek(tp, self._offsets[tp])
         return dict(ends)
 
+    async def _rewards_since_deltas(self, starts: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Where rewards begin that deltas are still there for; they may be kept for longer.
+
+        Rewards whose exposures nobody can count any more would be all success.
+        """
+        deltas = [tp for tp in starts if tp.topic == self._topics.deltas]
+        if not any(starts[tp] for tp in deltas):
+            return {}
+        first = await self._consumer.offsets_for_times(dict.fromkeys(deltas, 0))
+        times = [found.timestamp for found in first.values() if found is not None]
+        if not times:
+            return {}
+        since = max(0, min(times) - _SLACK_MS)
+        rewards = {tp: since for tp in starts if tp.topic == self._topics.rewards}
+        found = await self._consumer.offsets_for_times(rewards)
+        return {tp: each.offset for tp, each in found.items() if each is not None}
+
     async def _reached(self, ends: Mapping[TopicPartition, int]) -> bool:
         # The position also passes the control records of transactions, which are never delivered.
         for tp, end in ends.items():
@@ -210,17 +284,24 @@ class Replica:
         wait = _POLL_MS if self.caught_up.is_set() else _CATCH_UP_POLL_MS
         fetched = await self._consumer.getmany(timeout_ms=wait, max_records=_POLL_RECORDS)
         for tp, records in fetched.items():
-            if tp.topic == self._topics[0]:
-                deltas = [decode_delta(record.value) for record in records]
-                self.models.learn(deltas)
-                for source in self._sources.values():
-                    source.learn(deltas)
+            if tp.topic == self._topics.deltas:
+                self._fold_deltas(records)
+            elif tp.topic == self._topics.rewards:
+                rewards = [decode_reward(record.value) for record in records]
+                self.posterior.reward(rewards, _logged(records))
             else:
                 self._fold_items(records)
             self._offsets[tp] = records[-1].offset + 1
             self.folded[tp.topic] += len(records)
         # What was fetched ahead is handed over without waiting: slates have their turn here.
         await asyncio.sleep(0)
+
+    def _fold_deltas(self, records: Sequence[Any]) -> None:
+        deltas = [decode_delta(record.value) for record in records]
+        self.models.learn(deltas)
+        self.posterior.learn(deltas, _logged(records))
+        for source in self._sources.values():
+            source.learn(deltas)
 
     def _fold_items(self, records: Sequence[Any]) -> None:
         for record in records:
@@ -234,15 +315,18 @@ class Replica:
                 item = decode_item(record.key, record.value)
             except InvalidItem as error:
                 self.skipped_items += 1
-                log.warning("%s: item %s left out: %s", self._topics[1], item_id, error)
+                log.warning("%s: item %s left out: %s", self._topics.items, item_id, error)
             else:
                 self.models.upsert_item(item.item_id, item)
                 for source in self._sources.values():
                     source.upsert_item(item)
 
-    def _load(self, config: ModelConfig) -> Models:
+    def _nothing(self) -> tuple[Models, Posterior]:
+        return Models(self._config), Posterior(self._learning)
+
+    def _load(self) -> tuple[Models, Posterior]:
         if not self._snapshot.exists():
-            return Models(config)
+            return self._nothing()
         try:
             with self._snapshot.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
@@ -252,17 +336,24 @@ class Replica:
                     message = f"it was learned from the topic {topic}"
                     raise ValueError(message)
                 self._offsets[TopicPartition(topic, int(partition))] = int(offset)
-            self._source_states = {
-                name.removeprefix(_SOURCE): array.tobytes()
-                for name, array in arrays.items()
-                if name.startswith(_SOURCE)
-            }
-            return Models.restore(arrays, config)
+            self._source_states = {name: array.tobytes() for name, array in _part(arrays, _SOURCE).items()}
+            posterior = Posterior.restore(_part(arrays, _POSTERIOR), self._learning)
+            return Models.restore(arrays, self._config), posterior
         except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
             # The topics hold all of it; a damaged or older snapshot only costs the time to read them.
             log.warning("snapshot %s left out, reading the topics instead: %s", self._snapshot, error)
             self._offsets.clear()
-            return Models(config)
+            return self._nothing()
+
+
+def _part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """Arrays whose names begin so, by the rest of their names."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _logged(records: Sequence[Any]) -> list[int]:
+    """Their own times in the log, epoch milliseconds."""
+    return [record.timestamp for record in records]
 
 
 def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -25,6 +25,7 @@ from state.policy.limits import Limits
 from state.policy.registry import make_policy
 from state.policy.shares import Shares
 from state.policy.uniform import Uniform
+from state.posterior.posterior import Posterior
 from state.profile import NEW_PROFILE
 from state.ranking.ranker import Ranker
 from state.ranking.trees import trees_of
@@ -52,7 +53,7 @@ from stream.published import Published
 from stream.pulse import pulse
 from stream.quiet import quieten
 from stream.ranker import RankerFollower
-from stream.replica import Replica
+from stream.replica import Replica, followed_topics, learning_config
 from stream.rules_file import RulesFile
 from stream.sizes import measure_build, measure_ranker, measure_sizes
 from stream.topics import check_topics, topic_specs
@@ -97,14 +98,15 @@ class Worker:
         self._plugged = plugged_sources(settings.sources, self.metrics)
         self.replica = Replica(
             settings.broker,
-            deltas_topic=settings.deltas_topic,
-            items_topic=settings.items_topic,
+            topics=followed_topics(settings),
             config=model_config(settings),
+            learning=learning_config(settings),
             snapshot=folder / SNAPSHOT,
             snapshot_seconds=settings.snapshot_seconds,
         )
         self.replica.teach({each.name: each.source for each in self._plugged})
         decide = recommender(settings, self.replica.models, self._plugged)
+        self.replica.believe(partial(setattr, decide, "beliefs"))
         self._rules = (
             RulesFile(settings.rules_file, decide.follow, self.metrics) if settings.rules_file else None
         )
@@ -361,6 +363,7 @@ def warm(settings: Settings, plugged: Sequence[Plugged] = ()) -> None:
     """Run every kernel once, so that none compiles inside a session timeout."""
     models = Models(model_config(settings))
     models.warm()
+    Posterior().warm()
     event = Event(event_id="warm", type="search", user_id="warm", time=0)
     asked = NEW_PROFILE, Inbound(event, Origin("warm", 0, 0, 0))
     decide = recommender(settings, models, plugged)

@@ -7,7 +7,7 @@ from typing import Any
 from aiokafka.partitioner import DefaultPartitioner
 
 from state.retrieval.config import ModelConfig
-from stream.replica import Replica
+from stream.replica import Replica, followed_topics, learning_config
 from stream.worker import SNAPSHOT
 from tests.kafka.harness import PARTITIONS, Shop, clicks, read_json, send, shop, until
 
@@ -77,9 +77,9 @@ async def test_a_restarted_replica_reads_its_snapshot_and_the_tail(
         worker.kill()
         worker.wait()
         known = {
-            "deltas_topic": it.settings.deltas_topic,
-            "items_topic": it.settings.items_topic,
+            "topics": followed_topics(it.settings),
             "config": ModelConfig(),
+            "learning": learning_config(it.settings),
             "snapshot_seconds": 60.0,
         }
         continued = await caught_up(Replica(broker, snapshot=snapshot, **known))

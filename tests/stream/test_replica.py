@@ -5,8 +5,6 @@ import contextlib
 import errno
 import logging
 import os
-from collections import defaultdict
-from types import SimpleNamespace
 
 import pytest
 from aiokafka import TopicPartition
@@ -15,92 +13,22 @@ import stream.replica
 from state.catalogue import CatalogueItem
 from state.errors import UnreadableState
 from state.models import Models
+from state.posterior.config import LearningConfig
 from state.retrieval.blend import Query, retrieve
 from state.retrieval.config import ModelConfig
 from state.retrieval.source import CandidateSource
 from stream.codecs import encode_delta
-from stream.replica import Replica
+from stream.replica import FollowedTopics, Replica
 from tests.state.retrieval.shops import make_delta, make_interactions
 from tests.stream.fakes import until
+from tests.stream.logs import Consumer
 from tests.stream.records import T, record
 
 CONFIG = ModelConfig(max_sessions=1024)
+LEARNING = LearningConfig()
+TOPICS = FollowedTopics("deltas", "items", "rewards")
 INTERACTIONS = make_interactions(3)
 D0, D1, ITEMS = TopicPartition("deltas", 0), TopicPartition("deltas", 1), TopicPartition("items", 0)
-
-
-class Consumer:
-    """aiokafka's consumer over logs in memory, as far as the replica uses it."""
-
-    made = ()
-
-    def __init__(self, logs, control_records=0):
-        self.logs = logs
-        self.starts = defaultdict(int)
-        self.control_records = control_records
-        self.positions = {}
-        self.running = False
-        self.stopped = False
-        self.settings = {}
-        self.failure = None
-        self._client = self
-        self.stable = {}
-        """Last stable offsets, once something was fetched."""
-        self._subscription = self.subscription = self.assignment = self
-
-    async def _wait_on_metadata(self, topic):
-        return None
-
-    def __call__(self, **settings):
-        self.settings = settings
-        return self
-
-    async def start(self):
-        self.running = True
-
-    async def stop(self):
-        self.stopped = True
-
-    def partitions_for_topic(self, topic):
-        return {tp.partition for tp in self.logs if tp.topic == topic} or None
-
-    def assign(self, tps):
-        self.positions = dict.fromkeys(tps, 0)
-
-    async def end_offsets(self, tps):
-        return {tp: self.end(tp) for tp in tps}
-
-    def end(self, tp):
-        return (self.logs[tp][-1].offset + 1 if self.logs[tp] else 0) + self.control_records
-
-    async def beginning_offsets(self, tps):
-        return {tp: self.starts[tp] for tp in tps}
-
-    def seek(self, tp, offset):
-        self.positions[tp] = offset
-
-    async def position(self, tp):
-        return self.positions[tp]
-
-    def last_stable_offset(self, tp):
-        return self.stable.get(tp)
-
-    def state_value(self, tp):
-        return SimpleNamespace(_position=self.positions.get(tp))
-
-    async def getmany(self, timeout_ms, max_records):
-        await asyncio.sleep(0)
-        if self.failure:
-            raise self.failure
-        found = {}
-        for tp, run in self.logs.items():
-            new = [each for each in run if each.offset >= self.positions[tp]][:max_records]
-            if new:
-                found[tp] = new
-                self.positions[tp] = new[-1].offset + 1
-            else:
-                self.positions[tp] = self.end(tp)
-        return found
 
 
 def deltas_in(tp, count=4, *, start=0):
@@ -128,7 +56,7 @@ def make(path, monkeypatch):
     def replica(consumer=None, **changes):
         if consumer is not None:
             monkeypatch.setattr(stream.replica, "AIOKafkaConsumer", consumer)
-        arguments = {"deltas_topic": "deltas", "items_topic": "items", "config": CONFIG, "snapshot": path}
+        arguments = {"topics": TOPICS, "config": CONFIG, "learning": LEARNING, "snapshot": path}
         return Replica("b:1", **(arguments | {"snapshot_seconds": 3600.0} | changes))
 
     return replica
@@ -248,9 +176,9 @@ async def test_what_was_fetched_ahead_keeps_nobody_else_from_running(make, monke
 async def test_records_folded_are_counted_by_topic(make):
     logs = {D0: deltas_in(D0), D1: deltas_in(D1), ITEMS: [item("a"), item("b", 1)]}
     replica = make(Consumer(logs))
-    assert replica.folded == {"deltas": 0, "items": 0}
+    assert replica.folded == {"deltas": 0, "items": 0, "rewards": 0}
     async with following(replica):
-        assert replica.folded == {"deltas": 8, "items": 2}
+        assert replica.folded == {"deltas": 8, "items": 2, "rewards": 0}
 
 
 async def test_it_reads_committed_records_without_a_group(make):
@@ -393,7 +321,7 @@ async def test_a_snapshot_learned_under_other_parameters_is_left_out(make, caplo
 async def test_a_snapshot_of_other_topics_is_left_out(make, caplog):
     await saved(make)
     with caplog.at_level(logging.WARNING):
-        second = make(deltas_topic="other.deltas", items_topic="other.items")
+        second = make(topics=FollowedTopics("other.deltas", "other.items", "other.rewards"))
     assert "learned from the topic" in caplog.text
     assert (second.offsets, second.models.n_items) == ({}, 0)
 

@@ -5,6 +5,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from state.models import Models
+from state.posterior.config import LearningConfig
 from stream.config import Settings
 from stream.metrics import (
     ASSIGNED,
@@ -27,7 +28,7 @@ from stream.metrics import (
     SST_BYTES,
 )
 from stream.ranker import RankerFollower
-from stream.replica import Replica
+from stream.replica import FollowedTopics, Replica
 from stream.sizes import measure_build, measure_ranker, measure_sizes
 from tests.state.retrieval.shops import make_delta
 from tests.stream.fakes import Rig
@@ -46,9 +47,9 @@ async def rig(tmp_path):
 def replica(tmp_path):
     return Replica(
         "b:1",
-        deltas_topic="deltas",
-        items_topic="items",
+        topics=FollowedTopics("deltas", "items", "rewards"),
         config=Models().config,
+        learning=LearningConfig(),
         snapshot=tmp_path / "none",
         snapshot_seconds=60,
     )
