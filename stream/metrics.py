@@ -144,7 +144,7 @@ REWARD_DELAY: Final = _histogram(
     "type",
 )
 UNATTRIBUTED: Final = _counter(
-    "feedback_unattributed", "items", "Items of feedback that earned nothing, by docs/events.md.", "reason"
+    "feedback_unattributed", "items", "Items of feedback that earned nothing, by why.", "reason"
 )
 EXPOSURES: Final = _counter("exposures", "items", "Items of slates that were seen, each once.", "how")
 
