@@ -144,17 +144,9 @@ REWARD_DELAY: Final = _histogram(
     "type",
 )
 UNATTRIBUTED: Final = _counter(
-    "feedback_unattributed",
-    "items",
-    "Items of feedback that earned nothing, by why (docs/events.md); organic: of no slate of the user.",
-    "reason",
+    "feedback_unattributed", "items", "Items of feedback that earned nothing, by why.", "reason"
 )
-EXPOSURES: Final = _counter(
-    "exposures",
-    "items",
-    "Items of slates that users have seen, once each: as an impression says, or by what the user did.",
-    "how",
-)
+EXPOSURES: Final = _counter("exposures", "items", "Items of slates that were seen, each once.", "how")
 
 # The cycle
 CYCLE_EVENTS: Final = _histogram(

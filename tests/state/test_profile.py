@@ -2,28 +2,38 @@ import csv
 import gzip
 import random
 import statistics
+from collections import Counter
 from pathlib import Path
 from struct import pack
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from msgspec.structs import replace
 
+from state.attribution import answer
 from state.event import EVENT_TYPES, Event, EventItem
+from state.policy.context import CONTEXT_SIZE
 from state.profile import (
     ITEM_HASH_BYTES,
     MAX_ITEMS,
     MAX_OPEN_SLATES,
     MAX_SEEN,
+    MAX_TOUCHED,
     NEW_PROFILE,
     SEEN_BYTES,
+    Bought,
     OpenSlate,
+    TouchedSlate,
     item_hash,
     item_hashes,
 )
+from state.reward import DAY_MS
 from state.session import SessionRules, fold_event
+from state.waiting import waiting_in, with_slate, with_waiting
 from stream.codecs import encode_profile
+from tests.state.shown import RULES
 
 TAOBAO = Path(__file__).parents[2].parent / "shared" / "data" / "taobao" / "users_8day.csv.gz"
 TAOBAO_TYPES = {"pv": "view", "cart": "add_to_cart", "fav": "like", "buy": "purchase"}
@@ -92,6 +102,14 @@ def test_the_bounds_hold_the_largest_profile_to_its_parts():
     )
     assert len(encode_profile(full)) < 1536
     assert len(full.open_slates[0].items) == SLATE_SIZE * ITEM_HASH_BYTES
+    # Every answered item of a slate of its own, every purchase with an event id of 36 characters.
+    bought = Bought(1, DAY_MS, 2**32 - 1, 5.0, 2.0, 1.0, "e" * 36 + ":0")
+    touched = (TouchedSlate(**structs.asdict(opened(items[:1])) | {"answered": b"\1", "bought": (bought,)}),)
+    busy = replace(full, touched=touched * MAX_TOUCHED)
+    assert len(encode_profile(busy)) < 2816
+    context = bytes(SLATE_SIZE * CONTEXT_SIZE)
+    learning = replace(full, open_slates=(replace(full.open_slates[0], context=context),) * MAX_OPEN_SLATES)
+    assert len(encode_profile(learning)) - len(encode_profile(full)) <= MAX_OPEN_SLATES * (len(context) + 1)
 
 
 @pytest.mark.data
@@ -100,7 +118,41 @@ def test_the_profile_of_a_typical_active_taobao_user_is_at_most_1_kib(capsys):
         pytest.skip("../shared/data/taobao is absent: the size of profiles on REAL histories is NOT checked")
     with gzip.open(TAOBAO, "rt") as file:
         rows = list(csv.DictReader(file))
-    profiles, events = {}, {}
+    every = Counter(row["user_id"] for row in rows)
+    active = {user for user, count in every.items() if count >= 30}
+    plain, some, many = (histories(rows, good_slates=share) for share in (0.0, 0.02, 0.1))
+    with capsys.disabled():
+        for name, profiles, users in (
+            ("all", plain, every),
+            ("30 events or more", plain, active),
+            ("30 events or more, 2 % of the slates answered", some, active),
+            ("30 events or more, 10 % of the slates answered", many, active),
+        ):
+            sizes = sorted(len(encode_profile(profiles[user])) for user in users)
+            p50, p90, p99 = (sizes[int(len(sizes) * share)] for share in (0.5, 0.9, 0.99))
+            print(
+                f"\nTaobao profiles, {name}: {len(sizes)} users; p50 {p50}, p90 {p90}, p99 {p99}, "
+                f"max {sizes[-1]} bytes",
+                end="",
+            )
+    assert len(active) > 500
+    for profiles, most in ((plain, 1024), (some, 1152), (many, 1536)):
+        assert statistics.median(len(encode_profile(profiles[user])) for user in active) <= most
+
+
+def histories(rows, *, good_slates):
+    """Profiles after real histories, with a slate behind each event.
+
+    The user's next item is in so many of them, a share.
+    """
+    catalogue = sorted({row["item_id"] for row in rows})
+    later = {}
+    following = [None] * len(rows)
+    for number in range(len(rows) - 1, -1, -1):
+        row = rows[number]
+        following[number] = later.get(row["user_id"])
+        later[row["user_id"]] = row["item_id"]
+    rng, profiles = random.Random(7), {}
     for number, row in enumerate(rows):
         user = row["user_id"]
         event = Event(
@@ -110,28 +162,11 @@ def test_the_profile_of_a_typical_active_taobao_user_is_at_most_1_kib(capsys):
             time=int(row["timestamp"]) * 1000,
             items=(EventItem(row["item_id"]),),
         )
-        profiles[user] = fold_event(profiles.get(user, NEW_PROFILE), event, SessionRules()).profile
-        events[user] = events.get(user, 0) + 1
-    catalogue = sorted({row["item_id"] for row in rows})
-    rng = random.Random(7)
-
-    def size(user):
-        profile = profiles[user]
-        slates = tuple(
-            opened(rng.sample(catalogue, SLATE_SIZE), 1_820_033 + n, profile.last_time)
-            for n in range(MAX_OPEN_SLATES)
-        )
-        return len(encode_profile(replace(profile, open_slates=slates)))
-
-    sizes = sorted(size(user) for user in profiles)
-    active = sorted(size(user) for user, count in events.items() if count >= 30)
-    with capsys.disabled():
-        for name, some in (("all", sizes), ("30 events or more", active)):
-            p50, p90, p99 = (some[int(len(some) * share)] for share in (0.5, 0.9, 0.99))
-            print(
-                f"\nTaobao profiles, {name}: {len(some)} users; p50 {p50}, p90 {p90}, p99 {p99}, "
-                f"max {some[-1]} bytes",
-                end="",
-            )
-    assert len(active) > 500
-    assert statistics.median(active) <= 1024
+        before = profiles.get(user, NEW_PROFILE)
+        waiting = answer(waiting_in(before), event, RULES).waiting
+        items = rng.sample(catalogue, SLATE_SIZE)
+        if following[number] is not None and rng.random() < good_slates:
+            items[rng.randrange(SLATE_SIZE)] = following[number]
+        waiting = with_slate(waiting, opened(items, 1_820_033 + number, event.time), RULES)
+        profiles[user] = with_waiting(fold_event(before, event, SessionRules()).profile, waiting)
+    return profiles

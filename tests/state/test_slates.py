@@ -4,10 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from state.policy.context import CONTEXT_SIZE
 from state.profile import OpenSlate, item_hashes
 from state.shortest import as_double
 from state.slate import RuleFactor, Slate, SlateItem, SlateRules, Source, Trigger
 from state.slates import Slates, WireSlate
+from tests.state import shown
 
 T = 1_763_831_000_000
 
@@ -142,3 +144,40 @@ def test_rules_come_through_and_cost_no_byte_where_there_are_none():
     assert list(slates) == [plain, ruled]
     assert b"rules" not in values[0]
     assert values[1].endswith(b',"rules":{"version":"12ab34cd","excluded":3,"capped":2}}')
+
+
+class TestContexts:
+    POOLED = shown.slate(1, "a", "b", pool=shown.pool("c", "b", "a"))
+    PLAIN = shown.slate(2, "c")
+    CONTEXTS = shown.context_of("a") + shown.context_of("b")
+
+    def test_what_awaits_feedback_has_the_contexts_of_its_items(self):
+        wire, numbers = Slates.of([self.POOLED, self.PLAIN]).wire, np.array([0.9, 0.81, 0.9], np.float32)
+        contexts = self.CONTEXTS + bytes(CONTEXT_SIZE)
+        slates = Slates(wire, [0, 2, 3], item_hashes("abc"), numbers, contexts)
+        assert slates.opened(0).context == self.CONTEXTS
+        assert slates.opened(0).context_at(2) == shown.context_of("b")
+        assert slates.opened(1).context == b""
+
+    def test_without_contexts_none_are_kept(self):
+        assert Slates.of([self.PLAIN]).opened(0).context == b""
+        wire = Slates.of([self.PLAIN]).wire
+        assert Slates(wire, [0, 1], item_hashes("c"), np.ones(1, np.float32)).opened(0).context == b""
+
+    def test_a_published_slate_has_them_in_its_pool(self):
+        given_slates = [self.POOLED, self.PLAIN]
+        read = Slates.read([msgspec.json.encode(each) for each in given_slates])
+        for slates in (Slates.of(given_slates), read):
+            assert [slates.opened(n).context for n in (0, 1)] == [self.CONTEXTS, b""]
+
+    def test_contexts_of_another_set_mean_something_else_and_are_left_out(self):
+        other = shown.slate(1, "a", pool=shown.pool("a", context_set="00000000"))
+        assert Slates.of([other]).opened(0).context == b""
+
+    def test_an_item_that_is_not_in_the_pool_has_zeros(self):
+        odd = shown.slate(1, "a", "z", pool=shown.pool("a"))
+        assert Slates.of([odd]).opened(0).context == shown.context_of("a") + bytes(CONTEXT_SIZE)
+
+    def test_a_pool_without_contexts_keeps_none(self):
+        bare = msgspec.structs.replace(shown.pool("a"), context="")
+        assert Slates.of([shown.slate(1, "a", pool=bare)]).opened(0).context == b""

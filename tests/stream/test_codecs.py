@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from state.errors import REASONS, InvalidEvent, InvalidItem, InvalidRecord, UnreadableState
 from state.event import EVENT_TYPES, Event, EventItem, EventRules, Origin
 from state.parse import WIRE_FIELDS
-from state.profile import NEW_PROFILE, PROFILE_VERSION, OpenSlate, Profile, item_hashes
+from state.profile import (
+    NEW_PROFILE,
+    PROFILE_VERSION,
+    Bought,
+    OpenSlate,
+    Profile,
+    TouchedSlate,
+    item_hashes,
+)
 from state.slate import Delta, Reward, Slate, SlateItem, Source, Span, Trigger
 from stream.codecs import (
     Marker,
@@ -339,7 +347,24 @@ slates = st.builds(
     st.text(max_size=5),
     st.lists(st.text(max_size=3), max_size=10).map(item_hashes),
     st.binary(max_size=40),
+    st.binary(max_size=2),
+    st.binary(max_size=40),
+    st.binary(max_size=3),
+    st.lists(
+        st.builds(
+            Bought,
+            st.integers(1, 255),
+            st.integers(-(2**40), 2**40),
+            st.integers(0, 2**32 - 1),
+            st.floats(-9, 9),
+            st.floats(1, 9),
+            st.floats(0, 9),
+            st.text(max_size=9),
+        ),
+        max_size=2,
+    ).map(tuple),
 )
+touched = slates.map(lambda slate: TouchedSlate(*msgspec.structs.astuple(slate)))
 profiles = st.builds(
     Profile,
     version=st.just(PROFILE_VERSION),
@@ -354,7 +379,21 @@ profiles = st.builds(
     counts=st.lists(st.integers(0, 2**40), max_size=12).map(tuple),
     seen=st.binary(max_size=12),
     open_slates=st.lists(slates, max_size=3).map(tuple),
+    touched=st.lists(touched, max_size=2).map(tuple),
 )
+
+
+OLD_PROFILE = bytes.fromhex(
+    "9c01cf00167822228b5aa5a3732d31cf0000019aac852bc0cf0000019aac88d540cf0000019aac852bc094a5736b752d"
+    "31a5736b752d32a5736b752d32a5736b752d399400cdea60ce0001d4c0ce0003a980c404010205029a00010200000100"
+    "010000c41e5ed85062756ffcb3209c5d0967943d0672215064628682b2e88bddf672689397aa6576656e74732d332d32"
+    "cf0000019aac870094a466656564a7736f66746d6178a83963343733383562c410f8ddbec06eedb9b7d4bcb02e428cb7"
+    "59c4100000003f0000803e0000003e0000803d97aa6576656e74732d332d33cf0000019aac87eaf4a466656564a7736f"
+    "66746d6178a83963343733383562c410f8ddbec06eedb9b7d4bcb02e428cb759c4100000003f0000803e0000003e0000"
+    "803d97aa6576656e74732d332d34cf0000019aac88d554a466656564a7736f66746d6178a83963343733383562c410f8"
+    "ddbec06eedb9b7d4bcb02e428cb759c4100000003f0000803e0000003e0000803d"
+)
+"""As it was written when an open slate ended with its propensities, and a profile with its open slates."""
 
 
 class TestProfiles:
@@ -368,6 +407,19 @@ class TestProfiles:
     def test_fields_added_later_are_passed_over(self):
         fields = msgspec.msgpack.decode(encode_profile(NEW_PROFILE))
         assert decode_profile(msgspec.msgpack.encode([*fields, "added later"])) == NEW_PROFILE
+
+    def test_profiles_stored_before_there_were_exposures_and_touched_items_are_read(self):
+        profile = decode_profile(OLD_PROFILE)
+        assert (profile.version, profile.items, profile.touched) == (
+            1,
+            ("sku-1", "sku-2", "sku-2", "sku-9"),
+            (),
+        )
+        assert [slate.slate_id for slate in profile.open_slates] == ["events-3-2", "events-3-3", "events-3-4"]
+        for slate in profile.open_slates:
+            assert [slate.position_of(f"sku-{n}") for n in range(5)] == [1, 2, 3, 4, None]
+            assert [slate.propensity_at(n) for n in (1, 4)] == [0.5, 0.0625]
+            assert (slate.seen, slate.context, slate.answered, slate.bought) == (b"", b"", b"", ())
 
     @pytest.mark.parametrize("rest", [[], [0, None, 0], [{"another": "shape"}]])
     def test_a_newer_version_is_an_error_that_says_so(self, rest):

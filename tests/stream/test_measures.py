@@ -5,9 +5,11 @@ import asyncio
 import pytest
 
 from state.errors import Refused
+from state.exposure import Exposed
 from state.slate import Reward, Slate, SlateItem, Trigger
 from state.slates import Slates
 from state.step import Outcome
+from stream.codecs import decode_delta
 from stream.measures import Cycle, measure
 from stream.metrics import (
     CYCLE_EVENTS,
@@ -17,6 +19,7 @@ from stream.metrics import (
     ENDED,
     EVENT_TO_SLATE,
     EVENTS,
+    EXPOSURES,
     LAST_COMMIT,
     PHASES,
     PROPENSITY,
@@ -31,9 +34,12 @@ from stream.metrics import (
     STAGE_SECONDS,
     STAGES,
     TRANSACTION_SECONDS,
+    UNATTRIBUTED,
     Metrics,
 )
 from stream.work import Laps, Result, work
+from tests.state.shown import profile
+from tests.state.shown import slate as shown_slate
 from tests.stream.fakes import until
 from tests.stream.records import DictStore, T, click, engine, record, records, shop_events
 
@@ -52,6 +58,10 @@ async def test_the_metrics_say_what_was_done(rig):
     assert counted(EVENTS) + counted(REJECTED) == len(values)
     assert counted(SLATES) == len(log.values("slates")) > 0
     assert counted(REWARDS) == len(log.values("rewards"))
+    assert counted(UNATTRIBUTED, "organic") > 0
+    assert counted(EXPOSURES, "acted") == sum(
+        len(delta.exposures.slate) for delta in map(decode_delta, log.values("deltas")) if delta.exposures
+    )
     assert counted(REJECTED) == len(log.values("events.dlq")) > 0
     assert counted(DUPLICATES) > 0
     size = rig.metrics.histogram(CYCLE_EVENTS)
@@ -156,8 +166,8 @@ def reward(kind, delay_seconds):
     )
 
 
-def result(slates=(), rewards=(), inbounds=(), rejected=(), laps=(1.0, 2.0, 3.0, 4.0)):
-    outcome = Outcome({}, Slates.of(slates), rewards, (), 0)
+def result(slates=(), rewards=(), inbounds=(), rejected=(), laps=(1.0, 2.0, 3.0, 4.0), **outcome):
+    outcome = Outcome({}, Slates.of(slates), rewards, (), 0, **outcome)
     return Result((), {}, (), (), (), (), inbounds, outcome, {}, rejected, Laps(*laps), None)
 
 
@@ -243,3 +253,17 @@ def test_a_cycle_of_dead_letters_alone_is_measured_too():
     metrics = measured(result(rejected=[("events", "not_json")] * 3))
     assert metrics.value(REJECTED) == metrics.histogram(CYCLE_EVENTS).sum == 3
     assert metrics.value(SLATES) == 0
+
+
+def test_feedback_that_earned_nothing_is_counted_by_its_reason():
+    metrics = measured(result(unattributed=["organic", "expired"]), result(unattributed=["organic"]))
+    assert metrics.value(UNATTRIBUTED, "organic") == 2
+    assert metrics.value(UNATTRIBUTED) == 3
+
+
+def test_items_seen_are_counted_by_what_says_so():
+    (opened,) = profile(shown_slate(1, "a", "b", "c")).open_slates
+    exposed = [Exposed(opened, b"\1\2", "impression"), Exposed(opened, b"\3", "acted")]
+    metrics = measured(result(exposed=exposed), result(exposed=exposed[1:]))
+    assert metrics.value(EXPOSURES, "impression") == 2
+    assert metrics.value(EXPOSURES, "acted") == 2

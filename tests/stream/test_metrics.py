@@ -10,8 +10,10 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
+from state import attribution
 from state.errors import REASONS
 from state.event import EVENT_TYPES, SCENARIOS
+from state.exposure import HOWS
 from stream.app import create_app
 from stream.config import Settings
 from stream.metrics import (
@@ -37,7 +39,8 @@ OTHER_UNITS = re.compile(r"_(ms|millis|milliseconds|us|minutes|hours|days|kb|mb|
 CLOSED = {
     "topic": {"events"},
     "type": set(EVENT_TYPES),
-    "reason": set(REASONS),
+    "reason": {*REASONS, *attribution.REASONS},
+    "how": set(HOWS),
     "scenario": set(SCENARIOS),
     "policy": {"softmax", "epsilon_greedy", "uniform"},
     "stage": set(STAGES),

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from stream.setting_types import FOR_EVER, CommaList, FaultPoint, Retention, Weights
+from stream.setting_types import FOR_EVER, CommaList, FaultPoint, Horizons, Retention, Rewards, Weights
 
 
 def read(kind, value):
@@ -39,3 +39,14 @@ def test_a_fault_point_is_checked():
     assert read(FaultPoint, None) is None
     with pytest.raises(ValidationError):
         read(FaultPoint, "nowhere@x")
+
+
+def test_rewards_and_horizons_stay_text_that_can_be_read():
+    assert read(Rewards, "click=1 purchase=0.05*value") == "click=1 purchase=0.05*value"
+    assert read(Horizons, "click=30m") == "click=30m"
+
+
+@pytest.mark.parametrize(("kind", "text"), [(Rewards, "click=1 clik=2"), (Horizons, "view=1h click=2")])
+def test_a_wrong_one_is_told_with_its_place(kind, text):
+    with pytest.raises(ValidationError, match="part 2, 'cli"):
+        read(kind, text)

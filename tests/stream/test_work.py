@@ -7,9 +7,21 @@ from hypothesis import strategies as st
 
 from state.event import EventRules
 from state.profile import PROFILE_VERSION
-from stream.codecs import Marker, decode_delta, decode_marker, decode_profile, decode_reward, decode_slate
+from state.reward import reward_rules
+from state.step import StepRules
+from stream.codecs import (
+    Marker,
+    decode_delta,
+    decode_marker,
+    decode_profile,
+    decode_reward,
+    decode_slate,
+    encode_profile,
+)
 from stream.store import MARKER
 from stream.work import work
+from tests.state.shown import profile as profile_of
+from tests.state.shown import slate
 from tests.stream.records import (
     WRITER,
     DictStore,
@@ -306,3 +318,77 @@ def test_the_laps_are_the_clocks_in_the_order_of_the_parts():
 
 def test_without_a_clock_no_time_passes():
     assert run([click("ann", "shoe")]).laps == (0.0, 0.0, 0.0, 0.0)
+
+
+# Bad input, from the wire to the reason --------------------------------------------------------------
+
+REWARDED = reward_rules("click=1 purchase=0.05*value", currency="EUR")
+
+
+def after_a_slate(value):
+    """The cycle of a record of a user who was shown items `a` and `b` 50 s before."""
+    store = DictStore({b"ann": encode_profile(profile_of(slate(7, "a", "b", time=T)))})
+    rewarding = ENGINE._replace(step=StepRules(reward=REWARDED))
+    return work(0, {"events": [record(value, offset=50)]}, store, rewarding)
+
+
+def purchase(rest):
+    return f'{{"event_id":"p1","type":"purchase","user_id":"ann","item_id":"a",{rest}}}'.encode()
+
+
+@pytest.mark.parametrize(
+    ("rest", "reason"),
+    [
+        ('"value":NaN', "not_json"),
+        ('"value":Infinity', "not_json"),
+        ('"value":1e999', "wrong_type"),
+        ('"value":"NaN"', "wrong_type"),
+        ('"value":1e13', "wrong_value"),
+        ('"value":-1e13', "wrong_value"),
+        ('"items":[{"item_id":"a","price":-1}]', "wrong_value"),
+        ('"items":[{"item_id":"a","price":1e999}]', "wrong_type"),
+        ('"items":[{"item_id":"a","price":1,"quantity":-2}]', "wrong_value"),
+        ('"items":[{"item_id":"a","price":1,"quantity":0}]', "wrong_value"),
+    ],
+)
+def test_numbers_that_are_none_are_dead_letters_and_no_feedback(rest, reason):
+    result = after_a_slate(purchase(rest))
+    assert result.rejected == [("events", reason)]
+    assert (result.rewards, list(result.outcome.unattributed)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("rest", "reason"),
+    [
+        ('"value":-5', "negative_value"),
+        ('"value":5,"currency":"USD"', "currency_mismatch"),
+        ('"currency":"EUR"', "no_value"),
+        ('"value":5,"slate_id":"events-0-999"', "unknown_slate"),
+        (f'"value":5,"time":{T - 60_000}', "before_slate"),
+        (f'"value":5,"time":{T - 60_000},"slate_id":"events-0-7"', "before_slate"),
+    ],
+)
+def test_feedback_that_is_valid_and_earns_nothing_has_a_reason(rest, reason):
+    result = after_a_slate(purchase(rest))
+    assert (result.dead_letters, result.rewards) == ([], [])
+    assert list(result.outcome.unattributed) == [reason]
+
+
+def test_a_refund_with_a_negative_value_is_one_and_a_click_with_one_is_not():
+    refund = purchase('"value":-5').replace(b'"purchase"', b'"refund"')
+    assert list(after_a_slate(refund).outcome.unattributed) == ["refund_without_purchase"]
+    clicked = purchase('"value":-5').replace(b'"purchase"', b'"click"')
+    assert list(after_a_slate(clicked).outcome.unattributed) == ["negative_value"]
+
+
+def test_the_largest_purchase_is_worth_the_clip():
+    result = after_a_slate(purchase('"items":[{"item_id":"a","price":1e12,"quantity":1e6}]'))
+    reward = decode_reward(result.rewards[0][1])
+    assert (reward.reward, reward.value) == (REWARDED.clip, 1e18)
+    assert reward.reward_version == REWARDED.version
+    assert b"corrects" not in result.rewards[0][1]
+
+
+def test_what_was_seen_is_in_the_delta():
+    result = after_a_slate(purchase('"value":5'))
+    assert delta_of(result).exposures.position == (1,)

@@ -18,6 +18,8 @@ from state.errors import SetupError, StopWorker
 from state.event import EVENT_TYPES
 from state.policy.epsilon_greedy import EpsilonGreedy
 from state.policy.softmax import Softmax
+from state.reward import DAY_MS, RewardRule
+from state.step import StepRules
 from stream.config import Settings
 from stream.metrics import CYCLE_SECONDS, EVENTS, LOOP_DELAY, STAGE_SECONDS, Metrics
 from stream.transaction import Publisher, TransactionalPublisher
@@ -208,6 +210,26 @@ def test_step_rules_are_in_milliseconds():
     rules = step_rules(Settings(session_gap_seconds=90, slate_types="click,purchase"))
     assert rules.session.gap_ms == 90_000
     assert rules.slate_types == {"click", "purchase"} < set(EVENT_TYPES)
+
+
+def test_rewards_and_exposures_are_those_of_the_settings():
+    rules = step_rules(
+        Settings(
+            rewards="click=1 purchase=0.05*value",
+            reward_horizons="purchase=14d refund=3d",
+            reward_clip=9,
+            reward_currency="EUR",
+            exposures="impressions",
+        )
+    )
+    assert set(rules.reward.by_type) == {"click", "purchase"}
+    assert rules.reward.by_type["purchase"] == RewardRule(0.0, 14 * DAY_MS, 0.05)
+    assert (rules.reward.refund_ms, rules.reward.clip, rules.reward.currency) == (3 * DAY_MS, 9.0, "EUR")
+    assert rules.exposing == "impressions"
+
+
+def test_the_default_settings_are_the_default_rules():
+    assert step_rules(Settings()) == StepRules()
 
 
 def test_models_age_in_days_by_e():
