@@ -51,7 +51,18 @@ def misfits(settings: "Settings") -> Iterable[str]:
             f"{env_name('min_insync')}: {settings.min_insync} must be at most "
             f"{env_name('replication')} ({settings.replication}), or nothing could be written"
         )
+    yield from _policies(settings)
     yield from _plugins(settings)
+
+
+def _policies(settings: "Settings") -> Iterable[str]:
+    """What a policy file says already."""
+    if settings.policy_file is not None:
+        for name in sorted({"policy", "epsilon", "temperature", "random_share"} & settings.model_fields_set):
+            yield (
+                f"{env_name(name)}: is not looked at with {env_name('policy_file')}; say it in that file, "
+                "and unset this"
+            )
 
 
 def _plugins(settings: "Settings") -> Iterable[str]:

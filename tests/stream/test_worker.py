@@ -12,7 +12,7 @@ import pytest
 from aiokafka.errors import KafkaError
 from prometheus_client import generate_latest
 
-import stream.rules_file
+import stream.watched_file
 import stream.worker
 from state.errors import SetupError, StopWorker
 from state.event import EVENT_TYPES
@@ -426,7 +426,7 @@ async def test_every_worker_has_a_transactional_id_of_its_own(worker, settings):
 async def test_the_rules_of_the_file_are_in_force_and_watched(tmp_path, started, monkeypatch):
     path = tmp_path / "rules.toml"
     path.write_text('exclude = ["a"]')
-    monkeypatch.setattr(stream.rules_file, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(stream.watched_file, "LOOK_SECONDS", 0.001)
     worker = Worker(Settings(data_dir=tmp_path, rules_file=path), MemoryInput())
     worker.replica.caught_up.set()
     monkeypatch.setattr(worker.replica, "run", asyncio.Event().wait)
