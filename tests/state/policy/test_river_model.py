@@ -1,5 +1,7 @@
 """The model of river under the contract, before and after it is taught."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -28,16 +30,19 @@ def taught(model=LINEAR, parameters=None, count=LEAST_EXAMPLES):
     return learner
 
 
+@cache
+def well_taught():
+    """One for all tests that teach it no more."""
+    return taught()
+
+
 class TestRiverModel(LearningPolicyContract):
     draws = 300
     """Candidates are predicted one at a time, in Python."""
 
-    @pytest.fixture(scope="class", params=["untaught", "squarecb", "epsilon_greedy"])
+    @pytest.fixture(params=[SquareCB(gamma=20.0), EpsilonGreedy(epsilon=0.3)], ids=lambda inner: inner.name)
     def policy(self, request):
-        if request.param == "untaught":
-            return RiverModel(RiverLearner(LINEAR, {}), SquareCB())
-        inner = SquareCB(gamma=20.0) if request.param == "squarecb" else EpsilonGreedy(epsilon=0.3)
-        return RiverModel(taught(), inner)
+        return RiverModel(well_taught(), request.param)
 
 
 def test_before_it_is_taught_it_goes_by_the_scores_and_then_by_what_it_learned():
