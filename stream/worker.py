@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from aiokafka.errors import KafkaError
@@ -60,6 +60,7 @@ from stream.rules_file import RulesFile
 from stream.sizes import measure_build, measure_ranker, measure_sizes
 from stream.topics import check_topics, topic_specs
 from stream.transaction import Publisher, TransactionalPublisher, end_transaction_of
+from stream.watched_file import WatchedFile
 from stream.work import Engine, work
 
 log = logging.getLogger(__name__)
@@ -105,19 +106,7 @@ class Worker:
         )
         self.replica.teach({each.name: each.source for each in self._plugged})
         decide = recommender(settings, self.replica.models, self._plugged)
-        self._rules = (
-            RulesFile(settings.rules_file, decide.follow, self.metrics) if settings.rules_file else None
-        )
-        self._policies = (
-            PolicyFile(
-                settings.policy_file,
-                partial(setattr, decide, "assignment"),
-                partial(warm_policies, settings=settings),
-                self.metrics,
-            )
-            if settings.policy_file
-            else None
-        )
+        self._files = watched_files(decide, settings, self.metrics)
         self.rankers = RankerFollower(settings, partial(setattr, decide, "ranker"))
         published = published_over(decide, settings)
         self.partitions = Partitions(settings, folder, writer=self._transactional_id, published=published)
@@ -162,9 +151,8 @@ class Worker:
                 following.result()
         beating = pulse(partial(self.metrics.observe, LOOP_DELAY))
         self._tasks.append(asyncio.create_task(beating, name="pulse"))
-        for file, name in ((self._rules, "rules"), (self._policies, "policies")):
-            if file is not None:
-                self._tasks.append(asyncio.create_task(file.watch(), name=name))
+        for name, file in self._files.items():
+            self._tasks.append(asyncio.create_task(file.watch(), name=name))
         self._tasks.append(asyncio.create_task(self.loop.run(), name="loop"))
         calm_collector()
 
@@ -284,6 +272,17 @@ def publisher(settings: Settings, transactional_id: str) -> Publisher:
 def recommender(settings: Settings, models: Models, plugged: Sequence[Plugged] = ()) -> Recommender:
     """What decides, built from the settings."""
     return Recommender(models, assignment(settings), recommend_rules(settings), plugged=plugged)
+
+
+def watched_files(decide: Recommender, settings: Settings, metrics: Metrics) -> dict[str, WatchedFile[Any]]:
+    """The files that what decides follows."""
+    files: dict[str, WatchedFile[Any]] = {}
+    if settings.rules_file is not None:
+        files["rules"] = RulesFile(settings.rules_file, decide.follow, metrics)
+    if settings.policy_file is not None:
+        follow, prepare = partial(setattr, decide, "assignment"), partial(warm_policies, settings=settings)
+        files["policies"] = PolicyFile(settings.policy_file, follow, prepare, metrics)
+    return files
 
 
 def published_over(decide: Decide, settings: Settings) -> Published | None:
