@@ -14,6 +14,7 @@ from rich.console import Console
 from agents.evaluation import EXAMPLES, evaluate
 from agents.file_options import Catalogue, Columns, FormatName, Limit, event_file
 from agents.options import milliseconds_of, quiet
+from agents.policy import policy_app
 from agents.ranker import ranker, train_ranker
 from state.errors import FreshslateError
 from state.event import DEFAULT_TENANT
@@ -50,6 +51,7 @@ app = typer.Typer(
 )
 topics = typer.Typer(help="Create or check the topics.", no_args_is_help=True)
 app.add_typer(topics, name="topics")
+app.add_typer(policy_app, name="policy")
 out = Console()
 
 

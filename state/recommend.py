@@ -12,7 +12,7 @@ from state.event import Origin
 from state.models import Models
 from state.policy.context import contexts_of
 from state.policy.learning import learns
-from state.policy.shares import Assignment, place_of
+from state.policy.shares import Assignment
 from state.posterior.beliefs import PRIOR, Beliefs
 from state.profile import Profile
 from state.ranking.features import FEATURE_SET, Featured, featurise
@@ -21,16 +21,16 @@ from state.render import Rendered, names_of, render
 from state.render_pool import render_pools
 from state.reranking.rulebook import Reranked, Rulebook
 from state.reranking.rules import Rules
-from state.retrieval.arrays import Ints
+from state.retrieval.arrays import Ints, Longs
 from state.retrieval.blend import Query, retrieve_all
 from state.retrieval.plugged import Plugged, PluggedSources
 from state.retrieval.weights import SOURCES
-from state.seeds import seeds_of
+from state.seeds import mixed_all, seeds_of
 from state.session import bought_since, session_index
 from state.slate import SCHEMA_VERSION, SlateRules, Trigger
 from state.slates import Asked, Slates, WireSlate
 
-POOL_SALT: Final = "pool"
+POOL_SALT: Final = np.uint64(0x6C6F_6720_706F_6F6C)
 """Picks the slates that say all their candidates."""
 _DAY_MS: Final = 86_400_000
 
@@ -99,7 +99,7 @@ class Recommender:
             for (_, inbound), scenario in zip(asked, scenarios, strict=True)
         ]
         asking = Asking(policies, scenarios, seeds_of([inbound.origin for _, inbound in asked]))
-        logged = self._logged(asked)
+        logged = self._logged(asking.seeds)
         is_wanted = logged.size or any(map(learns, set(policies)))
         contexts = contexts_of(reranked.ranked) if is_wanted else None
         drawn = draw(asking, reranked, rules.slots, contexts=contexts, beliefs=self.beliefs)
@@ -135,14 +135,14 @@ class Recommender:
         reranked = self._book.rerank(found, slots=rules.slots, size=rules.candidates)
         return reranked, featured if rules.log_features else None, ranker.version if ranker else UNSET
 
-    def _logged(self, asked: Sequence[Asked]) -> Ints:
-        """Rows of the slates that say all their candidates."""
+    def _logged(self, seeds: Longs) -> Ints:
+        """Rows of the slates that say all their candidates, by their seeds: hashes of the slates' ids."""
         share = self._rules.log_candidates
-        if share <= 0.0 or share >= 1.0:
-            return np.arange(len(asked) if share >= 1.0 else 0, dtype=np.int32)
-        names = (_slate_id(inbound.origin) for _, inbound in asked)
-        rows = [row for row, name in enumerate(names) if place_of(f"{POOL_SALT}\0{name}") < share]
-        return np.array(rows, np.int32)
+        if share <= 0.0:
+            return np.zeros(0, np.int32)
+        # Bits of a stream of their own: what is drawn does not depend on what is logged.
+        places = mixed_all(seeds.astype(np.uint64) ^ POOL_SALT).astype(np.float64) * 2.0**-64
+        return np.flatnonzero((places < share) | (share >= 1.0)).astype(np.int32)
 
 
 def _kept(drawn: Drawn, logged: Ints) -> bytes:

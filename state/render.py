@@ -235,9 +235,7 @@ def _render(
                 at = _put_numbers(buffer, at, _PIECES, _FACTOR_ENDS, factors[row, index], 1.0)
                 at = _put(buffer, at, _LIST_END)
             if values.size:
-                at = _put(buffer, at, _FEATURES)
                 at = _put_features(buffer, at, featured[row], item, values[row])
-                at = _put(buffer, at, _LIST_END)
             if expected.size and not np.isnan(expected[ends[row] + place]):
                 at = _put_signed(buffer, _put(buffer, at, _EXPECTED), expected[ends[row] + place])
             at = _put(buffer, at, _END)
@@ -304,6 +302,7 @@ def _put_signed(buffer: Buffer, at: int, number: np.float32) -> int:
 @kernel
 def _put_features(buffer: Buffer, at: int, featured: Ints, item: int, values: Floats) -> int:
     """Write the features [features, lanes] of the candidate that is this item; none of any other item."""
+    at = _put(buffer, at, _FEATURES)
     place = 0
     while place < featured.size and featured[place] != item:
         place += 1
@@ -312,7 +311,7 @@ def _put_features(buffer: Buffer, at: int, featured: Ints, item: int, values: Fl
             buffer[at] = _COMMA
             at += 1
         at = write_number(buffer, at, values[feature, place])
-    return at
+    return _put(buffer, at, _LIST_END)
 
 
 @kernel

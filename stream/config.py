@@ -35,6 +35,7 @@ from stream.topic_names import TopicNames
 __all__ = ["ConfigError", "SettingRow", "Settings", "load_settings", "settings_table"]
 
 DAY: Final = 86_400
+LOG_CANDIDATES: Final = 0.1
 _CYCLE_EVENTS: Final = {"exactly_once": 6000, "at_least_once": 2000}
 
 
@@ -175,7 +176,8 @@ class Settings(TopicNames, BaseSettings):
     policy: str = setting(
         "softmax",
         "name",
-        "How a slate is drawn from candidates: softmax, epsilon_greedy, or the name of a plug-in.",
+        "How a slate is drawn from candidates: softmax, epsilon_greedy, squarecb, linear_ts, source_mix, "
+        "greedy, or the name of a plug-in (docs/policies.md).",
     )
     temperature: float = setting(
         0.15,
@@ -191,6 +193,20 @@ class Settings(TopicNames, BaseSettings):
         "share",
         "Share of users, by a hash of their key, whose slates are drawn uniformly from the same candidates: "
         "the control that policy is measured against.",
+        ge=0,
+        le=1,
+    )
+    policy_file: Path | None = setting(
+        None,
+        "path",
+        "TOML file of policies by scenario and share of users, in place of the four settings above; a change "
+        "is followed within seconds, a wrong one refused.",
+    )
+    log_candidates: float = setting(
+        LOG_CANDIDATES,
+        "share",
+        "Share of slates, by a hash of their ids, that say all candidates with scores and contexts: what "
+        "learning and judging other policies needs. Some 2.5 KB a slate.",
         ge=0,
         le=1,
     )

@@ -155,9 +155,15 @@ def demo_settings(address: str, folder: Path, options: DemoOptions) -> Settings:
         worker_port=0,
         worker_host="127.0.0.1",
         log_level="info",
-        random_share=given.random_share if "random_share" in given.model_fields_set else RANDOM_SHARE,
         partitions=given.partitions if options.workers <= given.partitions else options.workers,
+        **_control(given),
     )
+
+
+def _control(given: Settings) -> dict[str, float]:
+    """The share of random slates, where neither a setting nor a policy file says one."""
+    is_said = given.policy_file is not None or "random_share" in given.model_fields_set
+    return {} if is_said else {"random_share": RANDOM_SHARE}
 
 
 class _Demo:

@@ -14,8 +14,8 @@ SOURCE_GROUP: Final = "freshslate.sources"
 POLICY_GROUP: Final = "freshslate.policies"
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 """What a plug-in may be called: it stands in slates and in labels of metrics."""
-OWN_POLICIES: Final = ("softmax", "epsilon_greedy")
-"""Policies that can be chosen without a plug-in; the control group's is not one of them."""
+OWN_POLICIES: Final = ("softmax", "epsilon_greedy", "squarecb", "linear_ts", "source_mix", "greedy")
+"""Policies that can be chosen without a plug-in or a policy file; the control group's is not one of them."""
 
 
 class PluginRow(NamedTuple):

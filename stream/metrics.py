@@ -67,6 +67,10 @@ def _histogram(name: str, unit: str, buckets: tuple[float, ...], text: str, *lab
     return Metric(f"{NAMESPACE}_{name}", "histogram", unit, text, labels, buckets)
 
 
+def _info(name: str, text: str, *labels: str) -> Metric:
+    return Metric(f"{NAMESPACE}_{name}", "info", "", text, labels)
+
+
 # fmt: off
 LATENCY: Final = (.005, .01, .025, .05, .1, .15, .25, .35, .5, .75, 1, 1.5, 2.5, 5, 10, 30, 60)
 """Seconds; a bound at each objective."""
@@ -209,8 +213,12 @@ CACHE_BYTES: Final = _gauge("rocksdb_block_cache_bytes", "bytes", "Block cache, 
 RULES_REFUSED: Final = _counter(
     "rules_refused", "files", "Changed files of business rules that could not be followed."
 )
-RULES_INFO: Final = Metric(
-    f"{NAMESPACE}_rules_info", "info", "", "Version of the business rules in force; always 1.", ("version",)
+RULES_INFO: Final = _info("rules_info", "Version of the business rules in force; always 1.", "version")
+POLICY_FILE_REFUSED: Final = _counter(
+    "policy_file_refused", "files", "Changed policy files that could not be followed."
+)
+POLICY_FILE_INFO: Final = _info(
+    "policy_file_info", "Version of the policy file in force; always 1.", "version"
 )
 SOURCE_ERRORS: Final = _counter(
     "source_errors",
@@ -244,12 +252,10 @@ MODEL_RULES: Final = _gauge("model_rules", "rules", "Pairs of items kept as rule
 MODEL_BYTES: Final = _gauge("model_bytes", "bytes", "Arrays of a shared model.", "model")
 
 # The ranker
-RANKER: Final = Metric(
-    f"{NAMESPACE}_ranker_info",
-    "info",
-    "",
+RANKER: Final = _info(
+    "ranker_info",
     "Version of the learned ranker that serves; always 1, absent where the blend serves alone.",
-    ("version",),
+    "version",
 )
 RANKER_TRAINED: Final = _gauge(
     "ranker_trained_timestamp_seconds", "seconds", "When that ranker was trained, since the epoch."
@@ -260,12 +266,10 @@ RANKER_REFUSED: Final = _counter(
     "Published rankers that were damaged or did not fit; the one before serves on.",
 )
 
-BUILD: Final = Metric(
-    f"{NAMESPACE}_build_info",
-    "info",
-    "",
+BUILD: Final = _info(
+    "build_info",
     "Version of Freshslate and Python, and the processing guarantee; always 1.",
-    ("version", "python", "processing_guarantee"),
+    *("version", "python", "processing_guarantee"),
 )
 
 METRICS: Final = tuple(each for each in list(vars().values()) if isinstance(each, Metric))

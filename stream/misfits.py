@@ -52,6 +52,7 @@ def misfits(settings: "Settings") -> Iterable[str]:
             f"{env_name('min_insync')}: {settings.min_insync} must be at most "
             f"{env_name('replication')} ({settings.replication}), or nothing could be written"
         )
+    yield from _policies(settings)
     yield from _plugins(settings)
     yield from _learning(settings)
 
@@ -63,6 +64,16 @@ def _learning(settings: "Settings") -> Iterable[str]:
             f"{env_name('maturity_seconds')} ({settings.maturity_seconds}): at most {MOST_BUCKETS} buckets "
             "wait at once"
         )
+
+
+def _policies(settings: "Settings") -> Iterable[str]:
+    """What a policy file says already."""
+    if settings.policy_file is not None:
+        for name in sorted({"policy", "epsilon", "temperature", "random_share"} & settings.model_fields_set):
+            yield (
+                f"{env_name(name)}: is not looked at with {env_name('policy_file')}; say it in that file, "
+                "and unset this"
+            )
 
 
 def _plugins(settings: "Settings") -> Iterable[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from aiokafka.errors import KafkaError
@@ -21,9 +21,12 @@ from state.errors import StopWorker
 from state.event import TOPIC_TYPES, Event, EventRules, Inbound, Origin
 from state.models import Models
 from state.policy.base import Policy, choose
+from state.policy.context import CONTEXT_SIZE
+from state.policy.learning import NOTHING_KNOWN, learns
 from state.policy.limits import Limits
+from state.policy.plan import SALT
 from state.policy.registry import make_policy
-from state.policy.shares import Shares
+from state.policy.shares import Assignment, Shares
 from state.policy.uniform import Uniform
 from state.posterior.posterior import Posterior
 from state.profile import NEW_PROFILE
@@ -49,6 +52,7 @@ from stream.misfits import advice
 from stream.model_file import read_model_file
 from stream.partitions import Partitions
 from stream.plugins import plugged_policy, plugged_sources
+from stream.policy_file import PolicyFile, load_plan
 from stream.published import Published
 from stream.pulse import pulse
 from stream.quiet import quieten
@@ -58,6 +62,7 @@ from stream.rules_file import RulesFile
 from stream.sizes import measure_build, measure_ranker, measure_sizes
 from stream.topics import check_topics, topic_specs
 from stream.transaction import Publisher, TransactionalPublisher, end_transaction_of
+from stream.watched_file import WatchedFile
 from stream.work import Engine, work
 
 log = logging.getLogger(__name__)
@@ -73,9 +78,6 @@ WRITER: Final = "writer"
 """File with the transactional id of the folder's latest worker, whose open transaction the next one ends."""
 END_SECONDS: Final = 5.0
 """How long that may take."""
-POLICY_SALT: Final = "policy"
-"""Divides users between policies. A constant rather than the group's or a topic's name: under a new name they
-would be drawn anew, and who had slates of two policies tells nothing about either."""
 
 
 class Worker:
@@ -107,9 +109,7 @@ class Worker:
         self.replica.teach({each.name: each.source for each in self._plugged})
         decide = recommender(settings, self.replica.models, self._plugged)
         self.replica.believe(partial(setattr, decide, "beliefs"))
-        self._rules = (
-            RulesFile(settings.rules_file, decide.follow, self.metrics) if settings.rules_file else None
-        )
+        self._files = watched_files(decide, settings, self.metrics)
         self.rankers = RankerFollower(settings, partial(setattr, decide, "ranker"))
         published = published_over(decide, settings)
         self.partitions = Partitions(settings, folder, writer=self._transactional_id, published=published)
@@ -154,8 +154,8 @@ class Worker:
                 following.result()
         beating = pulse(partial(self.metrics.observe, LOOP_DELAY))
         self._tasks.append(asyncio.create_task(beating, name="pulse"))
-        if self._rules is not None:
-            self._tasks.append(asyncio.create_task(self._rules.watch(), name="rules"))
+        for name, file in self._files.items():
+            self._tasks.append(asyncio.create_task(file.watch(), name=name))
         self._tasks.append(asyncio.create_task(self.loop.run(), name="loop"))
         calm_collector()
 
@@ -274,7 +274,18 @@ def publisher(settings: Settings, transactional_id: str) -> Publisher:
 
 def recommender(settings: Settings, models: Models, plugged: Sequence[Plugged] = ()) -> Recommender:
     """What decides, built from the settings."""
-    return Recommender(models, shares(settings), recommend_rules(settings), plugged=plugged)
+    return Recommender(models, assignment(settings), recommend_rules(settings), plugged=plugged)
+
+
+def watched_files(decide: Recommender, settings: Settings, metrics: Metrics) -> dict[str, WatchedFile[Any]]:
+    """The files that what decides follows."""
+    files: dict[str, WatchedFile[Any]] = {}
+    if settings.rules_file is not None:
+        files["rules"] = RulesFile(settings.rules_file, decide.follow, metrics)
+    if settings.policy_file is not None:
+        follow, prepare = partial(setattr, decide, "assignment"), partial(warm_policies, settings=settings)
+        files["policies"] = PolicyFile(settings.policy_file, follow, prepare, metrics)
+    return files
 
 
 def published_over(decide: Decide, settings: Settings) -> Published | None:
@@ -300,6 +311,7 @@ def recommend_rules(settings: Settings) -> RecommendRules:
         candidates=settings.candidates,
         exclude_bought_ms=settings.exclude_bought_seconds * 1000,
         log_features=settings.log_features,
+        log_candidates=settings.log_candidates,
     )
 
 
@@ -313,7 +325,12 @@ def policy(settings: Settings) -> Policy:
 def shares(settings: Settings) -> Shares:
     """Which users get the policy's slates, and which the control group's."""
     control = settings.random_share
-    return Shares([(policy(settings), 1.0 - control), (Uniform(), control)], POLICY_SALT)
+    return Shares([(policy(settings), 1.0 - control), (Uniform(), control)], SALT)
+
+
+def assignment(settings: Settings) -> Assignment:
+    """Who draws whose slates: by the policy file, else by the settings."""
+    return shares(settings) if settings.policy_file is None else load_plan(settings.policy_file)
 
 
 def event_rules(settings: Settings) -> EventRules:
@@ -366,19 +383,26 @@ def warm(settings: Settings, plugged: Sequence[Plugged] = ()) -> None:
     Posterior().warm()
     event = Event(event_id="warm", type="search", user_id="warm", time=0)
     asked = NEW_PROFILE, Inbound(event, Origin("warm", 0, 0, 0))
-    decide = recommender(settings, models, plugged)
+    # With the candidates of every slate, whatever the share is: that of some is the same kernel.
+    decide = recommender(settings.model_copy(update={"log_candidates": 1.0}), models, plugged)
     decide([asked])
     decide.ranker = Ranker(trees_of(()), "warm")
     decide([asked])
     as_double(1.0)
-    may_limit: tuple[Limits | None, ...] = (None,)
     if settings.rules_file is not None:
         models.upsert_item("warm", CatalogueItem(item_id="warm", category="warm"))
         decide.follow(Rules(diversity=0.1, category_limit=1))
         decide([asked])
-        groups = np.zeros((1, settings.candidates), np.int32)
-        may_limit = (None, Limits(groups, np.ones(1, np.int32)))
+    warm_policies(assignment(settings), settings)
+
+
+def warm_policies(served: Assignment, settings: Settings) -> None:
+    """Run the kernels of these policies once, with limits where there may be any."""
     scores = np.linspace(1.0, 0.0, settings.candidates, dtype=np.float32)
-    for each in shares(settings).policies:
-        for limits in may_limit:
+    groups = np.zeros((1, settings.candidates), np.int32)
+    limited = Limits(groups, np.ones(1, np.int32))
+    for each in served.policies:
+        for limits in (None, limited) if settings.rules_file is not None else (None,):
             choose(each, scores, settings.slate_size, seed_of("warm", 0, 0), limits=limits)
+        if learns(each):
+            each.expected(np.zeros((1, CONTEXT_SIZE), np.uint8), NOTHING_KNOWN)

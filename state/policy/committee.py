@@ -19,7 +19,7 @@ from state.kernel import kernel
 from state.policy.base import Choices, Ints, Longs, Scores
 from state.policy.context import Contexts
 from state.policy.epsilon_greedy import MIN_EPSILON
-from state.policy.learning import Known, Learning, predicted
+from state.policy.learning import Known, Learning, expected_by
 from state.policy.limits import Limits, count_in, forget, over, without
 from state.retrieval.arrays import Doubles, Floats
 from state.seeds import advance, uniform
@@ -116,7 +116,7 @@ class CommitteePolicy(Learning, ABC):
 
     def expected(self, contexts: Contexts, known: Known) -> Floats:
         """Expected reward by the belief; see `state.policy.learning.LearningPolicy.expected`."""
-        return predicted(contexts, known.belief.mean)
+        return expected_by(known.belief, contexts)
 
 
 @kernel

@@ -8,8 +8,8 @@ import numpy as np
 
 from state.kernel import kernel
 from state.policy.base import Choices, Ints, Longs, Policy, Scores, version_of
-from state.policy.context import CONTEXT_SIZE, Contexts
-from state.policy.learning import Known, Learning, predicted
+from state.policy.context import Contexts
+from state.policy.learning import Known, Learning, expected_by
 from state.policy.limits import Limits
 from state.retrieval.arrays import Doubles, Floats
 
@@ -90,7 +90,7 @@ class Learned(Predicting):
 
     def expected(self, contexts: Contexts, known: Known) -> Floats:
         """The belief's mean @ x; see `state.policy.learning.LearningPolicy.expected`."""
-        return predicted(contexts.reshape(-1, CONTEXT_SIZE), known.belief.mean)
+        return expected_by(known.belief, contexts)
 
 
 @kernel

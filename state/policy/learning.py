@@ -8,7 +8,7 @@ import numpy as np
 
 from state.kernel import kernel
 from state.policy.base import Choices, Ints, Longs, Policy, Scores
-from state.policy.context import Contexts, contexts_of_scores
+from state.policy.context import CONTEXT_SIZE, Contexts, contexts_of_scores
 from state.policy.limits import Limits
 from state.posterior.beliefs import PRIOR, Belief, Beliefs
 from state.retrieval.arrays import Doubles, Floats
@@ -116,9 +116,14 @@ class Learning(ABC):
         return self.distribution_of(contexts[0], scores, taken, NOTHING_KNOWN)
 
 
+def expected_by(belief: Belief, contexts: Contexts) -> Floats:
+    """Expected reward mean @ x [n] of each context [n, CONTEXT_SIZE], wherever it stands the same."""
+    # A copy, for a kernel takes an array that may not be written for another type, and compiles again.
+    return _predicted(contexts.reshape(-1, CONTEXT_SIZE), np.array(belief.mean, np.float32))
+
+
 @kernel
-def predicted(contexts: Contexts, mean: Floats) -> Floats:
-    """Value mean @ x [n] of each context [n, CONTEXT_SIZE]; the same for a context wherever it stands."""
+def _predicted(contexts: Contexts, mean: Floats) -> Floats:
     values = np.empty(contexts.shape[0], np.float32)
     for i in range(contexts.shape[0]):
         value = np.float32(0.0)

@@ -3,16 +3,16 @@
 import importlib
 import inspect
 import pickle  # what is read is our own snapshot
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 
 from state.policy.base import Policy, Scores, version_of
-from state.policy.context import CONTEXT, CONTEXT_SIZE, FULL, Contexts
+from state.policy.context import CONTEXT, FULL, Contexts
 from state.policy.learned import Predicting
-from state.policy.learning import Known, predicted
+from state.policy.learning import Known, expected_by
 from state.retrieval.arrays import Floats
 
 LEAST_EXAMPLES: Final = 1000
@@ -34,7 +34,7 @@ class RiverLearner:
 
     Examples:
         >>> learner = RiverLearner("linear_model.LinearRegression", {"l2": 0.001})
-        >>> context = np.full((1, CONTEXT_SIZE), 255, np.uint8)
+        >>> context = np.full((1, len(CONTEXT)), 255, np.uint8)
         >>> for _ in range(100):
         ...     learner.learn(context[0], 1.0, 1.0)
         >>> round(float(learner.predict(context)[0]), 1), learner.count
@@ -115,7 +115,7 @@ class RiverModel(Predicting):
 
     def __init__(self, learner: RiverLearner, inner: Policy) -> None:
         super().__init__(inner)
-        self.learner: Final = learner
+        self.learner = learner
         self.version: Final = version_of(f"river_model {learner.spec} {inner.version}", 1)
 
     @property
@@ -133,7 +133,13 @@ class RiverModel(Predicting):
         """The model's prediction; the belief's before it is taught."""
         if self.is_taught:
             return self.learner.predict(contexts)
-        return predicted(contexts.reshape(-1, CONTEXT_SIZE), known.belief.mean)
+        return expected_by(known.belief, contexts)
+
+
+def learners_of(policies: Iterable[Policy]) -> list[RiverLearner]:
+    """The models of these policies that want to be taught, each once."""
+    found = [policy.learner for policy in policies if isinstance(policy, RiverModel)]
+    return list({learner.spec: learner for learner in found}.values())
 
 
 def _named(context: Contexts) -> dict[str, float]:

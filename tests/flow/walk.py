@@ -9,7 +9,7 @@ from state.recommend import Recommender, RecommendRules
 from stream.codecs import decode_delta, decode_profile, decode_reward, decode_slate
 from stream.config import Settings
 from stream.work import Engine, work
-from stream.worker import event_rules, model_config, shares, step_rules
+from stream.worker import assignment, event_rules, model_config, step_rules
 from tests.stream.records import DictStore, record, shop_events
 
 
@@ -28,9 +28,13 @@ class Walk:
         self.models = models or Models(model_config(settings))
         self.learning = learning
         self.plugged = plugged
-        rules = RecommendRules(slots=settings.slate_size, candidates=settings.candidates)
+        rules = RecommendRules(
+            slots=settings.slate_size,
+            candidates=settings.candidates,
+            log_candidates=settings.log_candidates,
+        )
         self.engine = Engine(
-            decide=Recommender(self.models, shares(settings), rules, plugged=plugged),
+            decide=Recommender(self.models, assignment(settings), rules, plugged=plugged),
             events=event_rules(settings),
             step=step_rules(settings),
             writer="walk",

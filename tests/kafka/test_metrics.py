@@ -136,6 +136,8 @@ async def test_every_declared_metric_moves_in_a_short_real_run(
 ) -> None:
     rules = tmp_path / "rules.toml"
     rules.write_text("diversity = 0.1")
+    policies = tmp_path / "policy.toml"
+    policies.write_text('[[arm]]\npolicy = "linear_ts"\nshare = 1\n')
     groups = {"freshslate.sources": {"moody": "moody:Moody"}}
     site = install(tmp_path / "site", "moody", {"moody.py": MOODY}, groups)
     plugged = {"FRESHSLATE_SOURCES": "moody=0.01", "PYTHONPATH": str(site)}
@@ -145,6 +147,7 @@ async def test_every_declared_metric_moves_in_a_short_real_run(
             prefix,
             tmp_path,
             rules_file=rules,
+            policy_file=policies,
             session_timeout_seconds=6,
             worker_port=0,
             lag_poll_seconds=0.1,
@@ -162,6 +165,7 @@ async def test_every_declared_metric_moves_in_a_short_real_run(
         sending = asyncio.create_task(send(it, busy(SECONDS), rate=1_500))
         await it.started()
         rules.write_text("diversity = 7")
+        policies.write_text('[[arm]]\npolicy = "linear_ts"\nshare = 7\n')
         await publish_ranker(it.settings, made_artefact())
         await until(lambda: "freshslate_ranker_info" in scraper.moved, 30, it.logs)
         await publish_broken(it)

@@ -1,4 +1,5 @@
 from state.policy.registry import POLICY_NAMES
+from state.policy.river_model import RiverModel
 from state.policy.uniform import Uniform
 from stream.entry_points import OWN_POLICIES, PluginRow, installed, policy_names, source_names
 from tests.stream.distributions import install
@@ -7,7 +8,8 @@ BROKEN = {"broken.py": "raise RuntimeError('imported')\n"}
 
 
 def test_all_policies_but_the_control_groups_can_be_chosen():
-    assert set(OWN_POLICIES) | {Uniform.name} == set(POLICY_NAMES)
+    """And but river's, which needs a model from the policy file."""
+    assert set(OWN_POLICIES) | {Uniform.name, RiverModel.name} == set(POLICY_NAMES)
     assert policy_names()[: len(OWN_POLICIES)] == OWN_POLICIES
 
 

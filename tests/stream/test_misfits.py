@@ -3,8 +3,11 @@ from pathlib import Path
 import pytest
 
 from stream.config import ConfigError, load_settings
+from stream.entry_points import OWN_POLICIES
 from stream.misfits import advice
 from tests.stream.distributions import install
+
+OWN = ", ".join(OWN_POLICIES)
 
 
 @pytest.fixture(autouse=True)
@@ -45,11 +48,16 @@ def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
             "FRESHSLATE_SLATE_SIZE: 20 must be at most FRESHSLATE_CANDIDATES (10)",
         ),
         (
+            {"policy_file": "policy.toml", "random_share": 0.5},
+            "FRESHSLATE_RANDOM_SHARE: is not looked at with FRESHSLATE_POLICY_FILE; say it in that file, and "
+            "unset this",
+        ),
+        (
             {"min_insync": 2},
             "FRESHSLATE_MIN_INSYNC: 2 must be at most FRESHSLATE_REPLICATION (1), "
             "or nothing could be written",
         ),
-        ({"policy": "best"}, "FRESHSLATE_POLICY: 'best' is not one of softmax, epsilon_greedy"),
+        ({"policy": "best"}, "FRESHSLATE_POLICY: 'best' is not one of " + OWN),
         (
             {"sources": (("season", 0.5),)},
             "FRESHSLATE_SOURCES: 'season' is not installed; no source is (docs/plugins.md)",
@@ -85,7 +93,7 @@ def test_sources_of_plug_ins_are_named_once_with_a_weight_in_range(
     with pytest.raises(ConfigError) as caught:
         load_settings(sources="season=-1,season=0.5,other", policy="yours")
     assert caught.value.problems == (
-        "FRESHSLATE_POLICY: 'yours' is not one of softmax, epsilon_greedy, mine",
+        "FRESHSLATE_POLICY: 'yours' is not one of " + OWN + ", mine",
         "FRESHSLATE_SOURCES: weight -1 of season is not in [0, 100]",
         "FRESHSLATE_SOURCES: 'other' is not installed; season is (docs/plugins.md)",
         "FRESHSLATE_SOURCES: 'season' is named twice",

@@ -3,7 +3,7 @@ import logging
 
 import pytest
 
-import stream.rules_file
+import stream.watched_file
 from state.errors import InvalidRules, SetupError
 from state.reranking.rules import Rules
 from stream.metrics import RULES_INFO, RULES_REFUSED, Metrics
@@ -33,7 +33,7 @@ def followed():
 
 @pytest.fixture
 async def watching(path, metrics, followed, monkeypatch):
-    monkeypatch.setattr(stream.rules_file, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(stream.watched_file, "LOOK_SECONDS", 0.001)
     file = RulesFile(path, followed.append, metrics)
     task = asyncio.create_task(file.watch())
     yield file
@@ -117,5 +117,5 @@ async def test_a_file_that_goes_is_refused_and_one_that_comes_back_the_same_is_f
 
 
 async def test_the_same_again_changes_nothing(watching, path, followed):
-    watching.reload(FIRST.encode())
+    await watching.reload(FIRST.encode())
     assert len(followed) == 1

@@ -12,7 +12,7 @@ import pytest
 from aiokafka.errors import KafkaError
 from prometheus_client import generate_latest
 
-import stream.rules_file
+import stream.watched_file
 import stream.worker
 from state.errors import SetupError, StopWorker
 from state.event import EVENT_TYPES
@@ -28,6 +28,7 @@ from stream.worker import (
     SNAPSHOT,
     WRITER,
     Worker,
+    assignment,
     end_open_transaction,
     engine,
     event_rules,
@@ -269,13 +270,23 @@ def test_the_policy_gets_the_parameter_that_is_its_own():
     assert greedy.epsilon == 0.2
 
 
+def test_a_policy_file_says_who_draws_in_place_of_the_settings(tmp_path):
+    path = tmp_path / "policy.toml"
+    path.write_text('[[arm]]\npolicy = "greedy"\nshare = 1\n')
+    assert [each.name for each in assignment(Settings(policy_file=path)).policies] == ["greedy"]
+    assert [each.name for each in assignment(Settings(random_share=0.5)).policies] == ["softmax", "random"]
+
+
 def test_the_recommender_decides_by_the_settings():
-    settings = Settings(slate_size=3, candidates=9, exclude_bought_seconds=60, log_features=True)
+    settings = Settings(
+        slate_size=3, candidates=9, exclude_bought_seconds=60, log_features=True, log_candidates=0.25
+    )
     models = object()
     made = recommender(settings, models)
     rules = made._rules
     assert (rules.slots, rules.candidates, rules.exclude_bought_ms) == (3, 9, 60_000)
     assert rules.log_features
+    assert rules.log_candidates == 0.25
     assert made._models is models
 
 
@@ -285,65 +296,6 @@ def test_the_engine_is_made_by_the_settings():
     assert made.decide is decide
     assert made.events.max_items == 7
     assert (made.writer, made.version) == ("shop-1", version("freshslate"))
-
-
-COMPILED = """
-import gc, sys
-from pathlib import Path
-from numba.core.dispatcher import Dispatcher
-from stream.config import Settings
-from stream.metrics import Metrics
-from stream.rules_file import RulesFile
-from stream.worker import warm, policy
-def signatures():
-    found = [each for each in gc.get_objects() if isinstance(each, Dispatcher)]
-    kernels = [each for each in found if each.__module__.startswith("state.")]
-    return {f"{kernel.__module__}.{kernel.__name__}": len(kernel.signatures) for kernel in kernels}
-rules_file = Path(sys.argv[3]) if sys.argv[3] else None
-settings = Settings(
-    max_sessions=64, policy=sys.argv[1], random_share=float(sys.argv[2]), rules_file=rules_file
-)
-warm(settings)
-before = signatures()
-assert sum(before.values()) >= 4, before
-from tests.flow.walk import Walk
-walk = Walk(settings)
-for cycle in range(12):
-    walk.cycle(30)
-assert walk.slates and any(slate.items for slate in walk.slates)
-walk.catalogue("i1", "i2", "new")
-walk.models.withdraw_item("i2")
-walk.cycle(30)
-from tests.state.ranking.made import made_ranker
-walk.engine.decide.ranker = made_ranker()
-walk.cycle(30)
-assert walk.slates[-1].ranker
-if rules_file:
-    RulesFile(rules_file, walk.engine.decide.follow, Metrics())
-    walk.cycle(30)
-    assert walk.slates[-1].rules
-after = signatures()
-assert after == before, {k: (before.get(k), v) for k, v in after.items() if before.get(k) != v}
-"""
-
-
-@pytest.mark.parametrize(
-    ("name", "random_share", "rules"),
-    [("softmax", "0.5", ""), ("epsilon_greedy", "0", ""), ("softmax", "0.5", "category_limit = 1\n")],
-)
-def test_after_warming_nothing_is_left_to_compile(name, random_share, rules, tmp_path):
-    """A first compile inside a session timeout would cost the worker its partitions."""
-    rules_file = tmp_path / "rules.toml"
-    rules_file.write_text(rules)
-    found = subprocess.run(
-        [sys.executable, "-c", COMPILED, name, random_share, str(rules_file) if rules else ""],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=250,
-        cwd=Path(__file__).parents[2],
-    )
-    assert found.returncode == 0, found.stderr
 
 
 # The worker ------------------------------------------------------------------------------------------
@@ -448,7 +400,7 @@ async def test_every_worker_has_a_transactional_id_of_its_own(worker, settings):
 async def test_the_rules_of_the_file_are_in_force_and_watched(tmp_path, started, monkeypatch):
     path = tmp_path / "rules.toml"
     path.write_text('exclude = ["a"]')
-    monkeypatch.setattr(stream.rules_file, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(stream.watched_file, "LOOK_SECONDS", 0.001)
     worker = Worker(Settings(data_dir=tmp_path, rules_file=path), MemoryInput())
     worker.replica.caught_up.set()
     monkeypatch.setattr(worker.replica, "run", asyncio.Event().wait)
@@ -463,6 +415,36 @@ async def test_the_rules_of_the_file_are_in_force_and_watched(tmp_path, started,
 def test_a_wrong_file_of_rules_keeps_the_worker_from_being_built(tmp_path):
     with pytest.raises(SetupError, match=r"nothing\.toml cannot be followed: No such file"):
         Worker(Settings(data_dir=tmp_path, rules_file=tmp_path / "nothing.toml"), MemoryInput())
+
+
+async def test_the_policies_of_the_file_serve_are_watched_and_warm_before_they_change(
+    tmp_path, started, monkeypatch
+):
+    path = tmp_path / "policy.toml"
+    path.write_text('[[arm]]\npolicy = "softmax"\nshare = 1\n')
+    monkeypatch.setattr(stream.watched_file, "LOOK_SECONDS", 0.001)
+    warmed = []
+    monkeypatch.setattr(
+        stream.worker, "warm_policies", lambda plan, settings: warmed.append((plan, decide.assignment))
+    )
+    worker = Worker(Settings(data_dir=tmp_path, policy_file=path), MemoryInput())
+    worker.replica.caught_up.set()
+    monkeypatch.setattr(worker.replica, "run", asyncio.Event().wait)
+    decide = worker.loop._work.keywords["engine"].decide
+    first = decide.assignment
+    assert [each.name for each in first.policies] == ["softmax"]
+    await worker.start()
+    path.write_text('[[arm]]\npolicy = "greedy"\nshare = 1\n')
+    await until(lambda: decide.assignment is not first)
+    assert [each.name for each in decide.assignment.policies] == ["greedy"]
+    assert warmed == [(decide.assignment, first)]
+    await worker.stop()
+
+
+def test_a_wrong_policy_file_keeps_the_worker_from_being_built(tmp_path):
+    (tmp_path / "policy.toml").write_text('[[arm]]\npolicy = "greedy"\nshare = 2\n')
+    with pytest.raises(SetupError, match=r"line 3: arm 1.share: 2 is not a number in \[0, 1\]"):
+        Worker(Settings(data_dir=tmp_path, policy_file=tmp_path / "policy.toml"), MemoryInput())
 
 
 async def test_plugged_in_sources_propose_and_learn(tmp_path, monkeypatch):
