@@ -6,6 +6,7 @@ Left out, and counted by the reason:
 - `other_context`: of another `CONTEXT_SET`, whose numbers mean something else.
 - `ahead`: of a slate more than `AHEAD_MS` later than the record's own time. One such slate would make
   everything else old.
+- `too_old`: of a slate 32 days older than the newest.
 - `unknown_type`: a reward for no event type of ours.
 """
 
