@@ -198,7 +198,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     made = parser("delays", "Bias of what is learned from answers that take seconds to days, over seeds.")
     made.add_argument("--seeds", type=positive, default=100, help="logs of known truth (default %(default)s)")
-    made.add_argument("--exposures", type=positive, default=200_000, help="of a log (default %(default)s)")
+    made.add_argument("--exposures", type=positive, default=100_000, help="of a log (default %(default)s)")
     made.add_argument(
         "--drift-seeds", type=positive, default=20, help="logs that change (default %(default)s)"
     )

@@ -57,6 +57,11 @@ def misfits(settings: "Settings") -> Iterable[str]:
 
 
 def _learning(settings: "Settings") -> Iterable[str]:
+    if 3600 % settings.learning_bucket_seconds:
+        yield (
+            f"{env_name('learning_bucket_seconds')}: an hour must be a whole number of buckets, not of "
+            f"{settings.learning_bucket_seconds} s"
+        )
     if settings.maturity_seconds > (MOST_BUCKETS - 3) * settings.learning_bucket_seconds:
         yield (
             f"{env_name('learning_bucket_seconds')}: {settings.learning_bucket_seconds} is too short for "

@@ -227,11 +227,13 @@ class Posterior:
             return
         first, last = self._matured_at(before), self._matured_at(self._newest)
         buckets = np.arange(first + 1, min(first + self.config.waiting, last) + 1)
-        # These are of hours up to `before`: first they go there, then the hours since then are made empty.
-        mature(self._sums, self.config.waiting, buckets, buckets * self.config.bucket_ms // SPAN_MS)
-        newest, hour = self._newest // SPAN_MS, before // SPAN_MS
-        forget(self._sums, self.config.waiting, np.arange(hour + 1, min(hour + SPANS, newest) + 1))
-        pass_spans(self._delays, hour, newest)
+        waiting, newest, hour = self.config.waiting, self._newest // SPAN_MS, before // SPAN_MS
+        if buckets.size:
+            # These are of hours up to `before`: first they go there, then the hours since then are emptied.
+            mature(self._sums, waiting, buckets, buckets * self.config.bucket_ms // SPAN_MS)
+        if newest > hour:
+            forget(self._sums, waiting, np.arange(hour + 1, min(hour + SPANS, newest) + 1))
+            pass_spans(self._delays, hour, newest)
 
     def _rows(
         self, slots: Longs, times: Longs, what: str, may: NDArray[np.bool_] | None = None

@@ -36,6 +36,15 @@ def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
             "remove_from_cart, purchase, refund, search, like, skip",
         ),
         (
+            {"maturity_seconds": 7200, "learning_bucket_seconds": 1},
+            "FRESHSLATE_LEARNING_BUCKET_SECONDS: 1 is too short for FRESHSLATE_MATURITY_SECONDS (7200): at "
+            "most 4096 buckets wait at once",
+        ),
+        (
+            {"learning_bucket_seconds": 7},
+            "FRESHSLATE_LEARNING_BUCKET_SECONDS: an hour must be a whole number of buckets, not of 7 s",
+        ),
+        (
             {"heartbeat_seconds": 5},
             "FRESHSLATE_HEARTBEAT_SECONDS: 5 must be at most a third of FRESHSLATE_SESSION_TIMEOUT_SECONDS "
             "(8), so that two lost heartbeats do not cost a worker its partitions",
