@@ -64,7 +64,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 def run(options: argparse.Namespace) -> Report:
     """Measure; rounds of all paths take turns."""
     load_before = load_average()
-    log = make(1, options.exposures, 20.0)
+    log = make(1, options.exposures, 0.2)
     n = len(log.times)
     deltas = [delta_of(log, start, min(n, start + PER_DELTA)) for start in range(0, n, PER_DELTA)]
     rewards = rewards_of(log, 0, len(log.exposure))
