@@ -98,6 +98,13 @@ def advice(settings: "Settings") -> tuple[str, ...]:
             "the next owner of a frozen worker's partitions, and every read_committed reader, waits for its "
             "open transaction"
         )
+    kept, followed = settings.rewards_retention_seconds, settings.deltas_retention_seconds
+    if kept != -1 and (followed == -1 or kept < followed):
+        lines.append(
+            f"{env_name('rewards_retention_seconds')} ({kept}) should be at least "
+            f"{env_name('deltas_retention_seconds')} ({followed}): a worker without a snapshot would count "
+            "exposures whose rewards are gone as failures"
+        )
     if settings.replication == 2:
         lines.append(
             f"{env_name('replication')} 2 either loses data or stops when one broker fails; 3 does neither"

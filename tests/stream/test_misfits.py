@@ -80,6 +80,16 @@ def test_a_transaction_that_outlives_the_session_is_advised_against() -> None:
     assert line.startswith("FRESHSLATE_TRANSACTION_TIMEOUT_SECONDS (8) should be below")
 
 
+@pytest.mark.parametrize(
+    ("rewards", "deltas", "is_wise"), [(-1, -1, True), (100, 100, True), (100, 101, False), (100, -1, False)]
+)
+def test_rewards_that_go_before_their_exposures_are_advised_against(
+    rewards: int, deltas: int, is_wise: bool
+) -> None:
+    lines = advice(load_settings(rewards_retention_seconds=rewards, deltas_retention_seconds=deltas))
+    assert any("FRESHSLATE_REWARDS_RETENTION_SECONDS (100)" in line for line in lines) != is_wise
+
+
 def test_two_replicas_are_advised_against() -> None:
     (line,) = advice(load_settings(replication=2))
     assert line.startswith("FRESHSLATE_REPLICATION 2")
