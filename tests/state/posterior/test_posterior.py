@@ -89,6 +89,20 @@ def test_partitions_that_are_hours_apart_lead_to_the_same(draw) -> None:
     assert posterior.late["exposures"] > 0
 
 
+@settings(max_examples=10, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_the_order_does_not_matter_either_where_the_log_is_longer_than_what_is_remembered(draw) -> None:
+    shown = log(9, count=150, minutes=45 * 24 * 60)
+    records = [delta([each]) for each in shown] + rewards(shown)
+    expected = folded([delta(shown)], rewards(shown))
+    assert expected.beliefs().by_scenario[ALL].count < 0.6 * len(shown)
+    draw.shuffle(records)
+    posterior = Posterior(CONFIG)
+    for each in records:
+        (posterior.learn if hasattr(each, "exposures") else posterior.reward)([each])
+    assert same(posterior, expected)
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, len(DELTAS)), st.integers(0, len(REWARDS)))
 def test_a_snapshot_in_between_changes_nothing(deltas, given) -> None:
