@@ -1,39 +1,33 @@
-"""Is what is learned right although answers take seconds to days? Known truth, three methods.
+"""Is what is learned right although answers take seconds to days? Known truth, four methods.
 
-`corrected` is `state.posterior`; `uncorrected` is the same without the correction for delay, so what has not
-come at maturity counts as nothing; `naive` counts every exposure at once, and its reward when that comes.
+`corrected` is `state.posterior`. `one age` learns from rewards that came within maturity alone, and lets them
+stand for the rest by the share that they are. `uncorrected` is that without the correction: what has not come
+at maturity counts as nothing. `naive` counts every exposure at once, and its reward when that comes.
 `python -m benchmarks.delays --help`.
 """
 
 import argparse
 import math
-from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 from rich.console import Console
 
 from benchmarks.arguments import Table, deliver, parser, positive, progress, screen
+from benchmarks.delayed import DAY, KINDS, START, Array, Log, contexts_of, delta_of, make, rewards_of, truth
 from benchmarks.machine import machine
 from state.event import TYPE_CODES
-from state.policy.context import CONTEXT, CONTEXT_SET, CONTEXT_SIZE, FULL
+from state.policy.context import CONTEXT, CONTEXT_SIZE, FULL
 from state.posterior.beliefs import ALL, Belief
 from state.posterior.config import LearningConfig
 from state.posterior.posterior import Posterior
-from state.posterior.solve import solve
-from state.posterior.sums import TYPES, Sums
-from state.slate import Delta, Exposures, Reward
+from state.posterior.solve import Weighed, solve
+from state.posterior.sums import TYPES
+from state.slate import Reward
 
-Array = NDArray[Any]
-
-DAY: Final = 86_400
-START: Final = 1_763_831_000_000
-SLATE: Final = 10
-"""Exposures of a slate."""
 AGES: Final = (1.0, 3.0, 8.0, 21.0)
 """Days of log after which estimates are looked at."""
 DRIFT_AGES: Final = (9.5, 10.5, 11.0, 12.0, 14.0, 20.0)
@@ -43,154 +37,41 @@ HALF_LIVES: Final = (1.0, 7.0, 3650.0)
 """Days."""
 
 
-class Kind(NamedTuple):
-    """Answers of one type."""
-
-    name: str
-    reward: float
-    delay: float
-    """Mean seconds, exponential."""
-    horizon: float
-    """Seconds; later answers are no rewards."""
-    rates: Mapping[str, float]
-    """Probability of an answer, linear in the context."""
-
-
-KINDS: Final = (
-    Kind("click", 1.0, 5.0, 1800.0, {"bias": 0.02, "blend": 0.10, "rank": 0.04}),
-    Kind("add_to_cart", 2.0, 600.0, DAY, {"bias": 0.01, "blend": 0.03, "source_sequence_rules": 0.02}),
-    Kind("like", 2.0, 6 * 3600.0, DAY, {"bias": 0.005, "source_session_knn": 0.02}),
-    Kind("purchase", 5.0, 3 * DAY, 7 * DAY, {"bias": 0.002, "source_history": 0.03, "blend": 0.01}),
-)
-
-
-class Log(NamedTuple):
-    """What happened: n exposures in the order of time, and m answers in the order in which they came."""
-
-    times: Array
-    """[n] of the slates, epoch milliseconds."""
-    contexts: Array
-    """[n, d] bytes."""
-    exposure: Array
-    """[m] which exposure is answered."""
-    kind: Array
-    """[m] index into `KINDS`."""
-    delay: Array
-    """[m] seconds."""
-
-
-def truth(flipped: bool = False) -> Array:
-    """[d] what an exposure earns within the horizons, per 1 of each number of its context."""
-    theta = np.zeros(CONTEXT_SIZE)
-    for kind in KINDS:
-        within = -math.expm1(-kind.horizon / kind.delay)
-        theta += kind.reward * within * weights(kind, flipped)
-    return theta
-
-
-def weights(kind: Kind, flipped: bool) -> Array:
-    """[d] of the probability; after the drift the history's items are liked no more, those of rules are."""
-    found = np.zeros(CONTEXT_SIZE)
-    swap = (
-        {"source_history": "source_sequence_rules", "source_sequence_rules": "source_history"}
-        if flipped
-        else {}
-    )
-    for name, rate in kind.rates.items():
-        found[CONTEXT.index(swap.get(name, name))] += rate
-    return found
-
-
-def make(seed: int, exposures: int, days: float, drift: float = math.inf) -> Log:
-    """A log of that many days; traffic is even."""
-    draw = np.random.default_rng(seed)
-    slates = exposures // SLATE
-    times = START + np.sort(draw.integers(0, int(days * DAY * 1000), slates)).repeat(SLATE)
-    contexts = contexts_of(draw, len(times))
-    found = []
-    for number, kind in enumerate(KINDS):
-        is_late = times >= START + min(drift, 1e6) * DAY * 1000
-        chance = np.where(is_late, *(contexts @ weights(kind, flip) / FULL for flip in (True, False)))
-        hit = np.flatnonzero(draw.random(len(times)) < chance)
-        delay = np.round(draw.exponential(kind.delay, len(hit)), 3)
-        kept = delay <= kind.horizon
-        found.append((hit[kept], np.full(kept.sum(), number), delay[kept]))
-    exposure, kinds, delays = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    order = np.argsort(times[exposure] + 1000 * delays)
-    return Log(times, contexts, exposure[order], kinds[order], delays[order])
-
-
-def contexts_of(draw: np.random.Generator, n: int) -> Array:
-    """[n, d] contexts: blend and sources independent, the sources mostly silent."""
-    contexts = draw.integers(0, FULL + 1, (n, CONTEXT_SIZE)).astype(np.uint8)
-    contexts[:, 3:] *= draw.random((n, CONTEXT_SIZE - 3)) < 0.4
-    contexts[:, CONTEXT.index("rank")] = np.tile(FULL / (1 + np.arange(SLATE)), n // SLATE).astype(np.uint8)
-    contexts[:, 0] = FULL
-    return contexts
-
-
-def delta_of(log: Log, start: int, stop: int) -> Delta:
-    """The delta of these exposures."""
-    slates = range(start, stop, SLATE)
-    exposures = Exposures(
-        slates=tuple(f"s{n}" for n in slates),
-        times=tuple(log.times[start:stop:SLATE].tolist()),
-        policies=("softmax/1",) * len(slates),
-        slate=tuple((np.arange(stop - start) // SLATE).tolist()),
-        position=tuple((1 + np.arange(stop - start) % SLATE).tolist()),
-        context=b64encode(log.contexts[start:stop].tobytes()).decode(),
-        context_set=CONTEXT_SET,
-        scenarios=("feed",) * len(slates),
-    )
-    empty: dict[str, Any] = dict.fromkeys(("spans", "items", "item", "session", "time", "type"), ())
-    zero: dict[str, Any] = dict.fromkeys(("partition", "events", "duplicates", "dead_letters"), 0)
-    return Delta(**empty, **zero, slates=len(slates), exposures=exposures)
-
-
-def rewards_of(log: Log, start: int, stop: int) -> list[Reward]:
-    """These answers."""
-    features = log.contexts[log.exposure[start:stop]].astype(float).tolist()
-    columns = (log.exposure, log.kind, log.delay)
-    rows = zip(*(column[start:stop].tolist() for column in columns), features, strict=True)
-    return [
-        Reward(
-            reward_id=f"r{start + n}",
-            slate_id=f"s{exposure // SLATE}",
-            event_id=f"e{start + n}",
-            user_id="u",
-            tenant="default",
-            scenario="feed",
-            item_id="i",
-            position=1 + exposure % SLATE,
-            type=KINDS[kind].name,
-            time=int(log.times[exposure]) + round(1000 * delay),
-            reward=KINDS[kind].reward,
-            value=None,
-            currency=None,
-            propensity=0.1,
-            policy="softmax",
-            policy_version="1",
-            delay_seconds=delay,
-            features=tuple(context),
-        )
-        for n, (exposure, kind, delay, context) in enumerate(rows)
-    ]
-
-
 class Uncorrected(Posterior):
-    """What is missing at maturity counts as nothing."""
+    """What has not come at maturity never comes."""
 
-    @property
-    def shares(self) -> Array:
+    def reward(self, rewards: Sequence[Reward], logged: Sequence[int] = ()) -> None:
+        """Quick ones alone."""
+        most = self.config.maturity_seconds
+        super().reward([each for each in rewards if each.delay_seconds <= most], logged)
+
+    def arrived(self, ages: Array) -> Array:
         """All of each type."""
-        return np.ones(TYPES)
+        return np.ones((TYPES, len(ages)))
+
+
+class OneAge(Uncorrected):
+    """The quick ones stand for all, by the share of them that delays tell."""
+
+    def __init__(self, config: LearningConfig) -> None:
+        super().__init__(config)
+        self._all = Posterior(config)
+
+    def reward(self, rewards: Sequence[Reward], logged: Sequence[int] = ()) -> None:
+        """All delays, and quick rewards."""
+        self._all.reward(rewards, logged)
+        super().reward(rewards, logged)
+
+    def arrived(self, ages: Array) -> Array:
+        """As at maturity."""
+        return self._all.arrived(np.zeros(len(ages)))
 
 
 def naive(log: Log, now: float, half_life: float) -> Belief:
     """Everything counts when it comes; an exposure and its rewards fade with the slate's age alike."""
     n = int(np.searchsorted(log.times, now, side="right"))
     fade = 0.5 ** ((now - log.times[:n]) / (1000 * half_life))
-    x = log.contexts[:n].astype(float)
+    x = log.contexts[:n] / FULL
     came = log.times[log.exposure] + 1000 * log.delay <= now
     who, kind = log.exposure[came], log.kind[came]
     earned, squares = np.zeros((TYPES, CONTEXT_SIZE)), np.zeros(TYPES)
@@ -198,8 +79,10 @@ def naive(log: Log, now: float, half_life: float) -> Belief:
         of_kind = who[kind == number]
         earned[TYPE_CODES[each.name]] = each.reward * fade[of_kind] @ x[of_kind]
         squares[TYPE_CODES[each.name]] = each.reward**2 * fade[of_kind].sum()
-    outer = np.tril((x * fade[:, None]).T @ x)
-    return solve(Sums(outer, fade @ x, fade.sum(), earned, squares), np.ones(TYPES))
+    outer = (x * fade[:, None]).T @ x
+    count = float(fade.sum())
+    all_of_it = np.broadcast_to(outer, (TYPES, *outer.shape)), np.full(TYPES, count)
+    return solve(Weighed(outer, all_of_it[0], fade @ x, count, all_of_it[1], earned, squares))
 
 
 def beliefs_at(
@@ -218,6 +101,9 @@ def beliefs_at(
             learner.reward(rewards)
         seen, told = until, upto
         yield age, {name: learner.beliefs().by_scenario[ALL] for name, learner in learners.items()}
+
+
+OTHERS: Final = {"one age": OneAge, "uncorrected": Uncorrected}
 
 
 class Bias(Struct):
@@ -266,7 +152,7 @@ def biases(seeds: int, exposures: int, step: Any) -> list[Bias]:
     slow = CONTEXT.index("source_history")
     for seed in range(seeds):
         log = make(seed, exposures, AGES[-1])
-        learners = {"corrected": Posterior(config), "uncorrected": Uncorrected(config)}
+        learners = {"corrected": Posterior(config), **{n: kind(config) for n, kind in OTHERS.items()}}
         for age, believed in beliefs_at(log, learners, AGES):
             believed["naive"] = naive(log, START + age * DAY * 1000, config.half_life_seconds)
             for name, belief in believed.items():
@@ -312,7 +198,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     made = parser("delays", "Bias of what is learned from answers that take seconds to days, over seeds.")
     made.add_argument("--seeds", type=positive, default=100, help="logs of known truth (default %(default)s)")
-    made.add_argument("--exposures", type=positive, default=200_000, help="of a log (default %(default)s)")
+    made.add_argument("--exposures", type=positive, default=100_000, help="of a log (default %(default)s)")
     made.add_argument(
         "--drift-seeds", type=positive, default=20, help="logs that change (default %(default)s)"
     )
@@ -359,7 +245,8 @@ def plot(report: Report, path: Path) -> None:
 
     figure = Figure(figsize=(9.0, 4.5), dpi=120, layout="constrained")
     axes = figure.subplots()
-    for shift, name in ((0.97, "corrected"), (1.0, "uncorrected"), (1.03, "naive")):
+    names = ("corrected", "one age", "uncorrected", "naive")
+    for shift, name in zip((0.97, 0.99, 1.01, 1.03), names, strict=True):
         rows = [each for each in report.biases if each.method == name]
         axes.errorbar(
             [shift * each.days for each in rows],

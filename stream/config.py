@@ -283,7 +283,7 @@ class Settings(TopicNames, BaseSettings):
         le=7 * DAY,
     )
     learning_bucket_seconds: int = setting(
-        60, "s", "Slates of so long mature together, and change what policies believe.", ge=1, le=DAY
+        60, "s", "Slates of so long mature together, and change what policies believe.", ge=1, le=3600
     )
     learning_half_life_seconds: int = setting(
         7 * DAY, "s", "What was learned of rewards so long ago weighs half.", ge=1

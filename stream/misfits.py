@@ -58,6 +58,11 @@ def misfits(settings: "Settings") -> Iterable[str]:
 
 
 def _learning(settings: "Settings") -> Iterable[str]:
+    if 3600 % settings.learning_bucket_seconds:
+        yield (
+            f"{env_name('learning_bucket_seconds')}: an hour must be a whole number of buckets, not of "
+            f"{settings.learning_bucket_seconds} s"
+        )
     if settings.maturity_seconds > (MOST_BUCKETS - 3) * settings.learning_bucket_seconds:
         yield (
             f"{env_name('learning_bucket_seconds')}: {settings.learning_bucket_seconds} is too short for "
@@ -103,6 +108,13 @@ def advice(settings: "Settings") -> tuple[str, ...]:
             f"below {env_name('session_timeout_seconds')} ({settings.session_timeout_seconds:g}): otherwise "
             "the next owner of a frozen worker's partitions, and every read_committed reader, waits for its "
             "open transaction"
+        )
+    kept, followed = settings.rewards_retention_seconds, settings.deltas_retention_seconds
+    if kept != -1 and (followed == -1 or kept < followed):
+        lines.append(
+            f"{env_name('rewards_retention_seconds')} ({kept}) should be at least "
+            f"{env_name('deltas_retention_seconds')} ({followed}): a worker without a snapshot would count "
+            "exposures whose rewards are gone as failures"
         )
     if settings.replication == 2:
         lines.append(

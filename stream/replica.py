@@ -26,6 +26,7 @@ from state.retrieval.source import CandidateSource
 from stream import faults
 from stream.codecs import decode_delta, decode_item, decode_reward
 from stream.config import Settings
+from stream.learners import ExampleLearner, Learners, LearnerUnknown
 from stream.transport import FETCH_WAIT_MS
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ _OFFSETS: Final = "replica_offsets"
 _TOPICS: Final = "replica_topics"
 _SOURCE: Final = "source_"
 _POSTERIOR: Final = "posterior."
+_LEARNERS: Final = "learners."
 _REFRESH_SECONDS: Final = 1.0
 """Beliefs are made anew no more often."""
 _SLACK_MS: Final = 60_000
@@ -94,8 +96,10 @@ class Replica:
         self._snapshot_seconds = snapshot_seconds
         self._config = config
         self._learning = learning
+        self._learners = Learners({}, learning)
         self._sources: Mapping[str, CandidateSource] = {}
         self._source_states: dict[str, bytes] = {}
+        self._learner_states: Mapping[str, np.ndarray] = {}
         self._offsets: dict[TopicPartition, int] = {}
         self.models, self.posterior = self._load()
         self.beliefs = PRIOR
@@ -140,24 +144,27 @@ class Replica:
             behind[tp.topic] = behind.get(tp.topic, 0) + max(0, end - passed)
         return behind
 
-    def teach(self, sources: Mapping[str, CandidateSource]) -> None:
-        """Teach plugged-in candidate sources the same. Call it before `models` is handed on.
+    def teach(
+        self, sources: Mapping[str, CandidateSource], learners: Mapping[str, ExampleLearner] | None = None
+    ) -> None:
+        """Teach plugged-in candidate sources the same, and learners the examples as they mature.
 
-        A source that the snapshot knows nothing of has to read all of the topics, and the models with it.
+        Call it before `models` is handed on: one that the snapshot knows nothing of has to read all of the
+        topics, and the models with it.
         """
         self._sources = sources
+        self._learners = Learners(learners or {}, self._learning)
         try:
+            if self._offsets:
+                self._learners.restore(self._learner_states)
             for name, source in sources.items():
                 if self._offsets:
                     source.restore(self._source_states[name])
         except Exception as error:
-            log.warning(
-                "snapshot %s left out, reading the topics instead: candidate source %s: %r",
-                self._snapshot,
-                name,
-                error,
-            )
+            what = error if isinstance(error, LearnerUnknown) else f"candidate source {name}: {error!r}"
+            log.warning("snapshot %s left out, reading the topics instead: %s", self._snapshot, what)
             self._offsets.clear()
+            self._learners = Learners(learners or {}, self._learning)
             self.models, self.posterior = self._nothing()
 
     def believe(self, tell: Callable[[Beliefs], None]) -> None:
@@ -196,6 +203,7 @@ class Replica:
         """
         arrays = self.models.snapshot()
         arrays |= {_POSTERIOR + name: array for name, array in self.posterior.snapshot().items()}
+        arrays |= {_LEARNERS + name: array for name, array in self._learners.arrays().items()}
         arrays |= self._source_arrays()
         tps = sorted(self._offsets)
         arrays[_TOPICS] = np.array([f"{tp.topic}\n{tp.partition}" for tp in tps], dtype=np.str_)
@@ -289,10 +297,12 @@ class Replica:
             elif tp.topic == self._topics.rewards:
                 rewards = [decode_reward(record.value) for record in records]
                 self.posterior.reward(rewards, _logged(records))
+                self._learners.reward(rewards)
             else:
                 self._fold_items(records)
             self._offsets[tp] = records[-1].offset + 1
             self.folded[tp.topic] += len(records)
+        self._learners.mature(self.posterior)
         # What was fetched ahead is handed over without waiting: slates have their turn here.
         await asyncio.sleep(0)
 
@@ -300,6 +310,7 @@ class Replica:
         deltas = [decode_delta(record.value) for record in records]
         self.models.learn(deltas)
         self.posterior.learn(deltas, _logged(records))
+        self._learners.learn(deltas)
         for source in self._sources.values():
             source.learn(deltas)
 
@@ -337,6 +348,7 @@ class Replica:
                     raise ValueError(message)
                 self._offsets[TopicPartition(topic, int(partition))] = int(offset)
             self._source_states = {name: array.tobytes() for name, array in _part(arrays, _SOURCE).items()}
+            self._learner_states = _part(arrays, _LEARNERS)
             posterior = Posterior.restore(_part(arrays, _POSTERIOR), self._learning)
             return Models.restore(arrays, self._config), posterior
         except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:

@@ -12,7 +12,8 @@ class LearningConfig(Struct, frozen=True):
     """How feedback is waited for and forgotten; all workers need the same.
 
     Raises:
-        ValueError: A duration that is not above 0, or more than `MOST_BUCKETS` buckets.
+        ValueError: A duration that is not above 0, an hour that is no whole number of buckets, or more
+            than `MOST_BUCKETS` of them.
     """
 
     bucket_seconds: int = 60
@@ -28,6 +29,9 @@ class LearningConfig(Struct, frozen=True):
             if not getattr(self, name) > 0:
                 message = f"{name} must be above 0, not {getattr(self, name)}"
                 raise ValueError(message)
+        if 3600 % self.bucket_seconds:
+            message = f"an hour must be a whole number of buckets; bucket_seconds is {self.bucket_seconds}"
+            raise ValueError(message)
         if self.waiting > MOST_BUCKETS:
             message = (
                 f"maturity_seconds ({self.maturity_seconds}) in buckets of {self.bucket_seconds} s is "
@@ -49,8 +53,3 @@ class LearningConfig(Struct, frozen=True):
     def waiting(self) -> int:
         """Most buckets that are begun and not matured."""
         return -(-self.maturity_seconds // self.bucket_seconds) + 2
-
-    @property
-    def decay(self) -> float:
-        """What is left of a weight one bucket later, below 1."""
-        return float(0.5 ** (self.bucket_seconds / self.half_life_seconds))

@@ -1,9 +1,9 @@
-r"""How many of a type's rewards arrive within maturity, learned from the delays seen so far.
+r"""How many of a type's rewards have arrived at an age, learned from the delays seen so far.
 
 Delays are seen truncated: of a slate two hours old no delay above two hours can have been seen, so the share
 of quick ones among all seen is too large. The product-limit estimate in reversed time corrects that:
 
-    F(m) = prod over bins j above m of (1 - n_j / R_j)
+    F(a) = prod over bins j above a of (1 - n_j / R_j)
 
 n_j: rewards with a delay in bin j; R_j: rewards with a delay up to the end of bin j; both only of slates old
 enough for all of bin j to have been seen. F is relative to the longest delay that the log is old enough to
@@ -12,7 +12,8 @@ show; what takes longer is unknown to it.
 Source: Lagakos, Barraj, De Gruttola, "Nonparametric analysis of truncated survival data, with application to
 AIDS", Biometrika 75(3), 1988, section 3.
 
-Bounded: `SPANS` spans of slate time, `BINS` of delay. A reward of a slate older than all spans is left out.
+Bounded: `SPANS` hours of slate time, delays in bins that grow by half an octave. A reward of a slate older
+than all hours is left out.
 """
 
 from typing import Final, NamedTuple
@@ -20,19 +21,14 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from state.kernel import kernel
-from state.posterior.sums import TYPES
+from state.posterior.sums import SPAN_MS, SPANS, TYPES
 from state.retrieval.arrays import Doubles, Longs
 
-SPAN_MS: Final = 3_600_000
-"""Slates are told apart by the hour."""
-SPANS: Final = 32 * 24
 LONGEST_SECONDS: Final = 16 * 86_400
 """Longer delays are not counted: a refund two weeks after the slate is the slowest feedback there is."""
 BINS_PER_OCTAVE: Final = 2
 LEAST_REWARDS: Final = 20
-"""Of a type, within maturity; with fewer its share is taken for 1, and its weight so too low."""
-FLOOR: Final = 0.005
-"""The least share that is believed, so that no reward weighs more than 200 times."""
+"""Of a type; with fewer all are taken to have arrived."""
 
 
 class Delays(NamedTuple):
@@ -80,21 +76,23 @@ def add_delays(delays: Delays, newest: int, hours: Longs, types: Longs, seconds:
             counts[types[i], hours[i] % SPANS, place] += 1
 
 
-def arrived(delays: Delays, newest_ms: int) -> Doubles:
-    """[types] share of each type's rewards that arrive within maturity, [FLOOR, 1].
+def arrived(delays: Delays, newest_ms: int, ages: Doubles) -> Doubles:
+    """[types, n] F: share of each type's rewards that have arrived at an age, (0, 1].
 
     Args:
         delays: seen so far.
         newest_ms: time of the newest slate, which is how far the log is known.
+        ages: [n] seconds; below maturity they count as that.
     """
     edges, counts = delays
     newest = newest_ms // SPAN_MS
     hours = newest - (newest - np.arange(SPANS)) % SPANS  # of each place
-    ends = (hours + 1) * SPAN_MS
-    is_whole = newest_ms - ends[:, None] >= 1000 * edges  # [SPANS, bins]
-    up_to = np.cumsum(counts, axis=2)
+    is_whole = newest_ms - (hours[:, None] + 1) * SPAN_MS >= 1000 * edges  # [SPANS, bins]
     in_bin = np.einsum("tsb,sb->tb", counts, is_whole)
-    at_risk = np.einsum("tsb,sb->tb", up_to, is_whole)
-    kept = 1.0 - in_bin[:, 1:] / np.maximum(1, at_risk[:, 1:])
-    share = np.maximum(FLOOR, np.prod(kept, axis=1))
-    return np.where(counts[:, :, 0].sum(axis=1) >= LEAST_REWARDS, share, 1.0)
+    at_risk = np.einsum("tsb,sb->tb", np.cumsum(counts, axis=2), is_whole)
+    stays = 1.0 - in_bin / np.maximum(1, at_risk)
+    # Of F at the end of bin j, the bins above j.
+    shares = np.ones((TYPES, edges.size))
+    shares[:, :-1] = np.cumprod(stays[:, :0:-1], axis=1)[:, ::-1]
+    shares[counts.sum(axis=(1, 2)) < LEAST_REWARDS] = 1.0
+    return np.array([np.interp(ages, edges, share) for share in shares])

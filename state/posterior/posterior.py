@@ -5,32 +5,30 @@ when that comes, has always more exposures than answers: every estimate is too l
 slowly. Waiting for the slowest answer instead would learn nothing for a week.
 
 **The method: additive statistics at maturity, corrected for delay.** Slates fall into buckets of event time.
-A bucket k matures once the newest slate is `maturity` (m) later than its end; then
+A bucket matures once the newest slate is `maturity` later than its end. Of what has matured, sums are kept by
+hour h of the slates: x x^T over exposures and, by type t of the answer, r x over the rewards that have come;
+x is the context logged with the slate. An hour of age a has seen the share F_t(a) of its answers of type t,
+known from the delays seen (`state.posterior.delays`). So with w the discount of an hour,
 
-    A <- g A + sum x x^T,     b_t <- g b_t + sum over rewards of type t with delay <= m of r x
+    A_t = sum over h of w_h F_t(a_h) sum x x^T,     b_t = sum over h of w_h sum r x,
+    mean = sum over t of (A_t + lambda I)^-1 (b_t + prior)
 
-with x the context that was logged with the slate and g the decay of a bucket. An answer of type t that takes
-longer than m is missing from b_t; the share that does not, F_t(m), is known from the delays seen
-(`state.posterior.delays`), so each that came stands for 1 / F_t(m) (Horvitz-Thompson), and
-
-    mean = (A + lambda I)^-1 (sum over t of b_t / F_t(m) + lambda mu0)
-
-is unbiased up to the prior: E[b_t] = F_t(m) sum E[r_t | x] x, as long as the delay depends on the type alone.
-F is divided by when beliefs are asked for, so what is known of delays later corrects what matured before.
+is unbiased up to the prior: E[b_t] = A_t theta_t where E[r_t | x] = theta_t x, as long as a delay depends on
+the type alone. An exposure counts by the share of its answers that can have come; nothing is divided by a
+small F, so a slow type is learned from all its rewards of weeks and not from the few quick ones.
 `state.posterior.solve` has the rest of the formulas.
 
-Sources: Chapelle, "Modeling delayed feedback in display advertising", KDD 2014; Vernade, Cappe, Perchet,
-"Stochastic bandit models for delayed conversions", UAI 2017 (their corrected counts, here at one age);
-Horvitz, Thompson, JASA 47, 1952.
+Sources: Vernade, Cappe, Perchet, "Stochastic bandit models for delayed conversions", UAI 2017 (the corrected
+counts of section 3, here for a linear model); Chapelle, "Modeling delayed feedback in display advertising",
+KDD 2014.
 
-**Order.** The result is that of the set of records and not of their order, up to rounding: the newest slate
-time is a maximum; bucket k weighs g^(K - k), K being the latest that has matured, whenever its records come.
-What belongs to a bucket that has matured already (a partition that is behind, feedback with a clock that is
-wrong) is added at once with that weight, and counted as late. Only which scenarios are told apart where there
-are too many is a matter of order.
+**Order.** The result is that of the set of records and not of their order, up to rounding: sums are sums, the
+newest slate time is a maximum, and weights are made of both when beliefs are asked for. What belongs to a
+bucket that has matured already (a partition that is behind) is added to its hour at once, and counted as
+late. Only which scenarios are told apart where there are too many is a matter of order.
 
-**Bounds.** Per scenario `waiting + 1` rows of sums, 2 KB each; at most `MOST_SCENARIOS` scenarios are told
-apart, the rest counts for `ALL` only. Nothing is kept per exposure.
+**Bounds.** Per scenario `waiting` buckets and `SPANS` hours, 2 KB each; at most `MOST_SCENARIOS` scenarios
+are told apart, the rest counts for `ALL` only. Nothing is kept per exposure, and nothing beyond 32 days.
 """
 
 from collections import Counter
@@ -46,16 +44,27 @@ from state.interner import Interner
 from state.policy.context import CONTEXT_SET
 from state.posterior.beliefs import ALL, PRIOR, Belief, Beliefs
 from state.posterior.config import LearningConfig
-from state.posterior.delays import SPAN_MS, Delays, add_delays, arrived, new_delays, pass_spans
+from state.posterior.delays import Delays, add_delays, arrived, new_delays, pass_spans
 from state.posterior.records import feedback, seen_items
-from state.posterior.solve import solve
-from state.posterior.sums import Sums, add_exposures, add_rewards, grown, mature, new_sums
+from state.posterior.solve import solve, weigh
+from state.posterior.sums import (
+    SPAN_MS,
+    SPANS,
+    Sums,
+    add_exposures,
+    add_rewards,
+    by_scenario,
+    forget,
+    grown,
+    mature,
+    new_sums,
+)
 from state.retrieval.arrays import Doubles, Longs
 from state.slate import Delta, Reward
 
-MOST_SCENARIOS: Final = 32
+MOST_SCENARIOS: Final = 16
 LEAST_EXPOSURES: Final = 1000.0
-"""Of a scenario, matured and discounted; with fewer it has no belief of its own."""
+"""Of a scenario, discounted; with fewer it has no belief of its own."""
 
 
 class Posterior:
@@ -92,10 +101,9 @@ class Posterior:
         """Scenarios told apart, by number."""
         return tuple(self._scenarios.strings)
 
-    @property
-    def shares(self) -> Doubles:
-        """[types] F, share of each type's rewards that arrives within maturity."""
-        return arrived(self._delays, self._newest or 0)
+    def arrived(self, ages: Doubles) -> Doubles:
+        """[types, n] share of each type's rewards that has arrived at ages of seconds, from maturity on."""
+        return arrived(self._delays, self._newest or 0, ages)
 
     def learn(self, deltas: Sequence[Delta], logged: Sequence[int] = ()) -> None:
         """Fold the exposures of deltas.
@@ -110,8 +118,10 @@ class Posterior:
         """
         seen = seen_items(deltas, logged, self._slot_of, self.left_out)
         if seen.times.size:
-            rows, weights = self._places(seen.slots, seen.times, "exposures")
-            add_exposures(self._sums, rows, weights, seen.contexts)
+            self._advance(int(seen.times.max()))
+            rows, kept = self._rows(seen.slots, seen.times, "exposures")
+            since = seen.times[kept] % SPAN_MS / 1000.0
+            add_exposures(self._sums, rows, since, seen.contexts[kept])
 
     def reward(self, rewards: Sequence[Reward], logged: Sequence[int] = ()) -> None:
         """Fold rewards; the arguments are those of `learn`.
@@ -125,32 +135,41 @@ class Posterior:
         self._advance(int(given.times.max()))
         newest = (self._newest or 0) // SPAN_MS
         add_delays(self._delays, newest, given.times // SPAN_MS, given.types, given.delays)
-        counts = (given.delays <= self.config.maturity_seconds) & (given.contexts[:, 0] != 0)
-        slots, times, types, _, earned, contexts = (array[counts] for array in given)
-        if times.size:
-            rows, weights = self._places(slots, times, "rewards")
-            add_rewards(self._sums, rows, weights, types, earned, contexts)
+        rows, kept = self._rows(given.slots, given.times, "rewards", given.contexts[:, 0] != 0)
+        add_rewards(self._sums, rows, given.types[kept], given.rewards[kept], given.contexts[kept])
 
     def beliefs(self) -> Beliefs:
         """What is believed now; `PRIOR` until something has matured."""
-        matured = Sums(*(array[:: 1 + self.config.waiting] for array in self._sums))
-        if not matured.exposures.any():
+        matured = Sums(
+            *(part[:, self.config.waiting :] for part in by_scenario(self._sums, self.config.waiting))
+        )
+        if self._newest is None or not matured.exposures.any():
             return PRIOR
-        shares = self.shares
         found: dict[str, Belief] = {}
         for slot, name in enumerate(self._scenarios.strings):
-            if name and matured.exposures[slot] >= LEAST_EXPOSURES:
-                found[name] = solve(Sums(*(array[slot] for array in matured)), shares)
-        found[ALL] = solve(Sums(*(array.sum(axis=0) for array in matured)), shares)
+            belief = self._believed(Sums(*(part[slot] for part in matured)))
+            if name and belief.count >= LEAST_EXPOSURES:
+                found[name] = belief
+        found[ALL] = self._believed(Sums(*(part.sum(axis=0) for part in matured)))
         return Beliefs(max(1, self.matured), MappingProxyType(found))
+
+    def _believed(self, hourly: Sums) -> Belief:
+        """From sums by the places of hours."""
+        newest = self._newest or 0
+        places = np.arange(SPANS)
+        begins = newest // SPAN_MS - (newest // SPAN_MS - places) % SPANS  # hours
+        since = hourly.since / np.maximum(1.0, hourly.exposures)
+        ages = (newest - begins * SPAN_MS) / 1000.0 - since
+        weights = 0.5 ** (ages / self.config.half_life_seconds)
+        return solve(weigh(hourly, weights, self.arrived(ages)))
 
     def warm(self) -> None:
         """Compile every kernel, or load it from numba's cache. Leaves this posterior as it is."""
-        rows, weights, sums = np.zeros(0, np.int64), np.zeros(0), new_sums(1, 1)
-        nothing = np.zeros((0, sums.shown.shape[1]), np.uint8)
-        add_exposures(sums, rows, weights, nothing)
-        add_rewards(sums, rows, weights, rows, weights, nothing)
-        add_delays(new_delays(self.config.maturity_seconds), 0, rows, rows, weights)
+        none, nothing, sums = np.zeros(0, np.int64), np.zeros(0), new_sums(1, 1)
+        no_contexts = np.zeros((0, sums.shown.shape[1]), np.uint8)
+        add_exposures(sums, none, nothing, no_contexts)
+        add_rewards(sums, none, none, nothing, no_contexts)
+        add_delays(new_delays(self.config.maturity_seconds), 0, none, none, nothing)
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Everything learned, as arrays of their own that later folds leave alone."""
@@ -207,17 +226,26 @@ class Posterior:
         if before is None or before == self._newest:
             return
         first, last = self._matured_at(before), self._matured_at(self._newest)
-        if last > first:
-            mature(self._sums, self.config.waiting, first, last, self.config.decay)
-        pass_spans(self._delays, before // SPAN_MS, self._newest // SPAN_MS)
+        buckets = np.arange(first + 1, min(first + self.config.waiting, last) + 1)
+        waiting, newest, hour = self.config.waiting, self._newest // SPAN_MS, before // SPAN_MS
+        if buckets.size:
+            # These are of hours up to `before`: first they go there, then the hours since then are emptied.
+            mature(self._sums, waiting, buckets, buckets * self.config.bucket_ms // SPAN_MS)
+        if newest > hour:
+            forget(self._sums, waiting, np.arange(hour + 1, min(hour + SPANS, newest) + 1))
+            pass_spans(self._delays, hour, newest)
 
-    def _places(self, slots: Longs, times: Longs, what: str) -> tuple[Longs, Doubles]:
-        """Rows of the sums, and the weights there."""
-        self._advance(int(times.max()))
-        waiting, last = self.config.waiting, self.matured
-        buckets = times // self.config.bucket_ms
-        is_late = buckets <= last
-        self.late[what] += int(is_late.sum())
-        places = np.where(is_late, 0, 1 + buckets % waiting)
-        age = np.minimum(0, buckets - last).astype(np.float64)
-        return slots * (1 + waiting) + places, self.config.decay**-age
+    def _rows(
+        self, slots: Longs, times: Longs, what: str, may: NDArray[np.bool_] | None = None
+    ) -> tuple[Longs, NDArray[np.bool_]]:
+        """Rows of the sums, and which [n] records have one: those that `may`, and are not too old."""
+        waiting = self.config.waiting
+        buckets, hours = times // self.config.bucket_ms, times // SPAN_MS
+        kept = hours > (self._newest or 0) // SPAN_MS - SPANS
+        self.left_out["too_old"] += int((~kept).sum())
+        if may is not None:
+            kept &= may
+        is_late = buckets <= self.matured
+        self.late[what] += int((is_late & kept).sum())
+        places = np.where(is_late, waiting + hours % SPANS, buckets % waiting)
+        return (slots * (waiting + SPANS) + places)[kept], kept

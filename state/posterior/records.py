@@ -6,6 +6,7 @@ Left out, and counted by the reason:
 - `other_context`: of another `CONTEXT_SET`, whose numbers mean something else.
 - `ahead`: of a slate more than `AHEAD_MS` later than the record's own time. One such slate would make
   everything else old.
+- `too_old`: of a slate 32 days older than the newest.
 - `unknown_type`: a reward for no event type of ours.
 """
 
@@ -20,10 +21,11 @@ import numpy as np
 from msgspec import UNSET
 
 from state.event import TYPE_CODES
-from state.policy.context import CONTEXT_SET, CONTEXT_SIZE
+from state.policy.context import CONTEXT_SET, CONTEXT_SIZE, FULL
 from state.posterior.beliefs import ALL
 from state.posterior.sums import Contexts
 from state.retrieval.arrays import Doubles, Longs
+from state.retrieval.lessons import as_longs
 from state.slate import Delta, Exposures, Reward
 
 AHEAD_MS: Final = 3_600_000
@@ -106,38 +108,32 @@ def feedback(
     Raises:
         ValueError: A context holds what is no byte.
     """
-    kept = [each for n, each in enumerate(rewards) if _may_count(each, logged[n : n + 1], left_out)]
-    features = [
-        each.features if len(each.features) == CONTEXT_SIZE and each.features[0] else _NONE for each in kept
-    ]
-    left_out["no_context"] += sum(each is _NONE for each in features)
-    delays = np.array([each.delay_seconds for each in kept], np.float64)
-    told = np.array([each.time for each in kept], np.int64)
-    numbers = np.fromiter(chain.from_iterable(features), np.float64, len(kept) * CONTEXT_SIZE)
-    if numbers.size and (numbers.min() < 0 or numbers.max() > 255):
+    n = len(rewards)
+    types = as_longs([TYPE_CODES.get(each.type, -1) for each in rewards])
+    delays = np.array([each.delay_seconds for each in rewards], np.float64)
+    times = as_longs([each.time for each in rewards]) - np.rint(1000.0 * delays).astype(np.int64)
+    features = [each.features if len(each.features) == CONTEXT_SIZE else _NONE for each in rewards]
+    numbers = np.fromiter(chain.from_iterable(features), np.float64, n * CONTEXT_SIZE)
+    if n and not 0 <= numbers.min() <= numbers.max() <= FULL:
         message = "the features of a reward are bytes, 0 to 255: the topic was written by another program"
         raise ValueError(message)
-    return Feedback(
-        np.array([slot_of(each.scenario) for each in kept], np.int64),
-        told - np.rint(1000.0 * delays).astype(np.int64),
-        np.array([TYPE_CODES[each.type] for each in kept], np.int64),
+    is_ahead = times > np.array(logged) + AHEAD_MS if logged else np.zeros(n, np.bool_)
+    kept = (types >= 0) & ~is_ahead
+    found = Feedback(
+        as_longs([slot_of(each.scenario) for each in rewards]),
+        times,
+        types,
         delays,
-        np.array([each.reward for each in kept], np.float64),
-        numbers.astype(np.uint8).reshape(-1, CONTEXT_SIZE),
+        np.array([each.reward for each in rewards], np.float64),
+        numbers.astype(np.uint8).reshape(n, CONTEXT_SIZE),
     )
+    left_out["unknown_type"] += int((types < 0).sum())
+    left_out["ahead"] += int((is_ahead & (types >= 0)).sum())
+    left_out["no_context"] += int((kept & (found.contexts[:, 0] == 0)).sum())
+    return found if kept.all() else Feedback(*(column[kept] for column in found))  # type: ignore[arg-type]  # each keeps its own type
 
 
 _NONE: Final = (0.0,) * CONTEXT_SIZE
-
-
-def _may_count(reward: Reward, logged: Sequence[int], left_out: Counter[str]) -> bool:
-    if reward.type not in TYPE_CODES:
-        left_out["unknown_type"] += 1
-        return False
-    if logged and reward.time - 1000.0 * reward.delay_seconds > logged[0] + AHEAD_MS:
-        left_out["ahead"] += 1
-        return False
-    return True
 
 
 def _contexts_of(exposures: Exposures, partition: int) -> Contexts:

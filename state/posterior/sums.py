@@ -1,10 +1,10 @@
-"""Sums over exposures and over rewards, by scenario and time bucket: all that the posterior keeps of them.
+"""Sums over exposures and over rewards, by scenario and time: all that the posterior keeps of them.
 
-Additive, so the order in which records come does not matter, and a bucket's size does not depend on traffic.
-Contexts count as they are, in bytes: their sums are whole numbers and exact until they are discounted.
+Additive, so the order in which records come does not matter, and their size does not depend on traffic.
+Contexts count as they are, in bytes: their sums are whole numbers, and exact.
 
-Rows: each scenario has `1 + waiting` of them: the first for all that has matured, then a ring of those that
-wait, bucket k at `1 + k % waiting`.
+Rows: each scenario has `waiting + SPANS` of them. First a ring of the buckets that wait for maturity, bucket
+k at `k % waiting`; then a ring of hours of slates for what has matured, hour h at `waiting + h % SPANS`.
 """
 
 from typing import Final, NamedTuple
@@ -18,6 +18,10 @@ from state.policy.context import CONTEXT_SIZE
 from state.retrieval.arrays import Doubles, Longs
 
 TYPES: Final = len(EVENT_TYPES)
+SPAN_MS: Final = 3_600_000
+"""An hour."""
+SPANS: Final = 32 * 24
+"""What is older is forgotten."""
 
 Contexts = NDArray[np.uint8]
 
@@ -31,6 +35,8 @@ class Sums(NamedTuple):
     """[rows, d] of x over exposures."""
     exposures: Doubles
     """[rows] how many."""
+    since: Doubles
+    """[rows] of seconds from the beginning of the hour to the slate, over exposures."""
     earned: Doubles
     """[rows, types, d] of reward times x over rewards, by event type."""
     squares: Doubles
@@ -39,8 +45,8 @@ class Sums(NamedTuple):
 
 def new_sums(scenarios: int, waiting: int) -> Sums:
     """Sums of nothing."""
-    rows, d = scenarios * (1 + waiting), CONTEXT_SIZE
-    shapes = (rows, d, d), (rows, d), (rows,), (rows, TYPES, d), (rows, TYPES)
+    rows, d = scenarios * (waiting + SPANS), CONTEXT_SIZE
+    shapes = (rows, d, d), (rows, d), (rows,), (rows,), (rows, TYPES, d), (rows, TYPES)
     return Sums(*(np.zeros(shape) for shape in shapes))
 
 
@@ -52,60 +58,64 @@ def grown(sums: Sums, scenarios: int, waiting: int) -> Sums:
     return larger
 
 
-def mature(sums: Sums, waiting: int, before: int, now: int, decay: float) -> None:
-    """Move the buckets after `before`, up to `now`, to what has matured, and discount that.
+def by_scenario(sums: Sums, waiting: int) -> Sums:
+    """The same arrays as [scenarios, waiting + SPANS, ...]."""
+    return Sums(*(array.reshape(-1, waiting + SPANS, *array.shape[1:]) for array in sums))
+
+
+def mature(sums: Sums, waiting: int, buckets: Longs, hours: Longs) -> None:
+    """Move buckets to the hours that they are of.
 
     Args:
         sums: changed in place.
         waiting: buckets of the ring.
-        before: number of the latest bucket that has matured.
-        now: number of the latest to mature, above `before`.
-        decay: of a weight from one bucket to the next.
+        buckets: [n] numbers of the buckets, at most `waiting` of them.
+        hours: [n] of each.
     """
-    buckets = np.arange(before + 1, min(before + waiting, now) + 1)
-    weights = decay ** (now - buckets).astype(np.float64)
-    places = 1 + buckets % waiting
-    for array in sums:
-        by_scenario = array.reshape(-1, 1 + waiting, *array.shape[1:])  # a view
-        by_scenario[:, 0] *= decay ** float(now - before)
-        by_scenario[:, 0] += np.einsum("sb...,b->s...", by_scenario[:, places], weights)
-        by_scenario[:, places] = 0.0
+    places = buckets % waiting
+    for array in by_scenario(sums, waiting):
+        for place, hour in zip(places.tolist(), (waiting + hours % SPANS).tolist(), strict=True):
+            array[:, hour] += array[:, place]
+        array[:, places] = 0.0
+
+
+def forget(sums: Sums, waiting: int, hours: Longs) -> None:
+    """Empty the places of these hours."""
+    for array in by_scenario(sums, waiting):
+        array[:, waiting + hours % SPANS] = 0.0
 
 
 @kernel
-def add_exposures(sums: Sums, rows: Longs, weights: Doubles, contexts: Contexts) -> None:
+def add_exposures(sums: Sums, rows: Longs, since: Doubles, contexts: Contexts) -> None:
     """Add exposures.
 
     Args:
         sums: changed in place.
         rows: [n] row of each.
-        weights: [n] 1 for a row of the ring.
+        since: [n] seconds from the beginning of the hour to the slate.
         contexts: [n, d]
     """
-    outer, shown, exposures = sums.outer, sums.shown, sums.exposures
+    outer, shown, exposures, seconds = sums.outer, sums.shown, sums.exposures, sums.since
     n, d = contexts.shape
     for i in range(n):
-        row, weight = rows[i], weights[i]
-        exposures[row] += weight
+        row = rows[i]
+        exposures[row] += 1.0
+        seconds[row] += since[i]
         for j in range(d):
-            x = contexts[i, j]
+            x = float(contexts[i, j])
             if x:
-                part = weight * x
-                shown[row, j] += part
+                shown[row, j] += x
                 for k in range(j + 1):
-                    outer[row, j, k] += part * contexts[i, k]
+                    outer[row, j, k] += x * contexts[i, k]
 
 
 @kernel
-def add_rewards(
-    sums: Sums, rows: Longs, weights: Doubles, types: Longs, rewards: Doubles, contexts: Contexts
-) -> None:
+def add_rewards(sums: Sums, rows: Longs, types: Longs, rewards: Doubles, contexts: Contexts) -> None:
     """Add rewards.
 
     Args:
         sums: changed in place.
         rows: [n] row of each.
-        weights: [n] 1 for a row of the ring.
         types: [n] code of the event type.
         rewards: [n]
         contexts: [n, d] of the exposures that earned them.
@@ -113,8 +123,7 @@ def add_rewards(
     earned, squares = sums.earned, sums.squares
     n, d = contexts.shape
     for i in range(n):
-        row, code = rows[i], types[i]
-        part = weights[i] * rewards[i]
-        squares[row, code] += part * rewards[i]
+        row, code, reward = rows[i], types[i], rewards[i]
+        squares[row, code] += reward * reward
         for j in range(d):
-            earned[row, code, j] += part * contexts[i, j]
+            earned[row, code, j] += reward * contexts[i, j]

@@ -1,15 +1,22 @@
 """What one worker learns, all workers use."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.partitioner import DefaultPartitioner
 
+from state.posterior.posterior import Posterior
 from state.retrieval.config import ModelConfig
+from stream.codecs import encode_delta, encode_reward
+from stream.model_audit import posterior_differences
 from stream.replica import Replica, followed_topics, learning_config
 from stream.worker import SNAPSHOT
 from tests.kafka.harness import PARTITIONS, Shop, clicks, read_json, send, shop, until
+from tests.state.posterior.made import Shown, delta, log, rewards
 
 
 def user_in(partition: int, name: str) -> str:
@@ -87,6 +94,88 @@ async def test_a_restarted_replica_reads_its_snapshot_and_the_tail(
         assert continued.models.n_sessions == fresh.models.n_sessions > 100
         assert continued.models.n_items == fresh.models.n_items
         assert continued.offsets == fresh.offsets
+
+
+async def give_feedback(it: Shop, shown: Sequence[Shown]) -> None:
+    """Exposures and rewards onto their topics, each stamped with the time at which it was known."""
+    async with AIOKafkaProducer(bootstrap_servers=it.settings.broker, linger_ms=5) as producer:
+        for n in range(0, len(shown), 10):
+            some = shown[n : n + 10]
+            await producer.send(
+                it.settings.deltas_topic,
+                encode_delta(delta(some, n // 10 % PARTITIONS)),
+                partition=n // 10 % PARTITIONS,
+                timestamp_ms=some[-1].time,
+            )
+        for n, each in enumerate(sorted(rewards(shown), key=lambda reward: reward.time)):
+            await producer.send(
+                it.settings.rewards_topic,
+                encode_reward(each),
+                partition=n % PARTITIONS,
+                timestamp_ms=each.time,
+            )
+
+
+async def test_beliefs_are_the_fold_of_feedback_also_after_a_restart(
+    broker: str, prefix: str, tmp_path: Path
+) -> None:
+    shown = log(2, count=600, minutes=400)
+    async with shop(
+        broker, prefix, tmp_path, deltas_retention_seconds=-1, rewards_retention_seconds=-1
+    ) as it:
+        await give_feedback(it, shown[:300])
+        known = {
+            "topics": followed_topics(it.settings),
+            "config": ModelConfig(),
+            "learning": learning_config(it.settings),
+            "snapshot_seconds": 60.0,
+        }
+        first = await caught_up(Replica(broker, snapshot=tmp_path / "models.npz", **known))
+        await first.save()
+        await give_feedback(it, shown[300:])
+        continued = await caught_up(Replica(broker, snapshot=tmp_path / "models.npz", **known))
+        fresh = await caught_up(Replica(broker, snapshot=tmp_path / "none", **known))
+        expected = Posterior(learning_config(it.settings))
+        expected.learn([delta(shown)])
+        expected.reward(rewards(shown))
+        for replica in (continued, fresh):
+            assert posterior_differences(replica.posterior, expected) == []
+            assert replica.beliefs.version == expected.matured > first.beliefs.version
+        assert continued.folded[it.settings.rewards_topic] == len(rewards(shown[300:]))
+
+
+async def test_a_start_without_a_snapshot_reads_no_rewards_of_before_the_deltas_that_are_left(
+    broker: str, prefix: str, tmp_path: Path
+) -> None:
+    shown = log(3, count=600, minutes=400)
+    async with shop(
+        broker, prefix, tmp_path, deltas_retention_seconds=-1, rewards_retention_seconds=-1
+    ) as it:
+        await give_feedback(it, shown)
+        gone = {
+            TopicPartition(it.settings.deltas_topic, number): RecordsToDelete(before_offset=10)
+            for number in range(PARTITIONS)
+        }
+        admin = AIOKafkaAdminClient(bootstrap_servers=broker)
+        await admin.start()
+        try:
+            await admin.delete_records(gone)
+        finally:
+            await admin.close()
+        replica = await caught_up(
+            Replica(
+                broker,
+                topics=followed_topics(it.settings),
+                config=ModelConfig(),
+                learning=learning_config(it.settings),
+                snapshot=tmp_path / "none",
+                snapshot_seconds=60.0,
+            )
+        )
+        since = shown[409].time - 60_000  # the earliest delta that is left holds the ten up to this one
+        answers = sorted(each.time for each in rewards(shown))
+        assert replica.folded[it.settings.rewards_topic] == sum(time >= since for time in answers)
+        assert 0 < sum(time >= since for time in answers) < len(answers)
 
 
 async def caught_up(replica: Replica) -> Replica:

@@ -1,8 +1,31 @@
-"""aiokafka's consumer over logs in memory."""
+"""aiokafka's consumer over logs in memory, and logs of feedback."""
 
 import asyncio
 from collections import defaultdict
 from types import SimpleNamespace
+
+from aiokafka import TopicPartition
+
+from stream.codecs import encode_delta, encode_reward
+from tests.state.posterior.made import delta, log, rewards
+from tests.stream.records import record
+
+D0, D1, ITEMS = TopicPartition("deltas", 0), TopicPartition("deltas", 1), TopicPartition("items", 0)
+R0, R1 = TopicPartition("rewards", 0), TopicPartition("rewards", 1)
+SHOWN = log(5, count=300, minutes=240)
+
+
+def feedback(*, partitions=(R0,)):
+    """Records of exposures, and of the rewards that answer them, dealt to these partitions."""
+    exposures = [
+        record(encode_delta(delta(SHOWN[n : n + 10])), n // 10, topic="deltas", time=SHOWN[-1].time)
+        for n in range(0, len(SHOWN), 10)
+    ]
+    answers = {tp: [] for tp in partitions}
+    for n, reward in enumerate(sorted(rewards(SHOWN), key=lambda each: each.time)):
+        tp, value = partitions[n % len(partitions)], encode_reward(reward)
+        answers[tp].append(record(value, n // len(partitions), topic="rewards", time=reward.time))
+    return {D0: exposures, ITEMS: [], **answers}
 
 
 class Consumer:

@@ -39,6 +39,15 @@ def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
             "remove_from_cart, purchase, refund, search, like, skip",
         ),
         (
+            {"maturity_seconds": 7200, "learning_bucket_seconds": 1},
+            "FRESHSLATE_LEARNING_BUCKET_SECONDS: 1 is too short for FRESHSLATE_MATURITY_SECONDS (7200): at "
+            "most 4096 buckets wait at once",
+        ),
+        (
+            {"learning_bucket_seconds": 7},
+            "FRESHSLATE_LEARNING_BUCKET_SECONDS: an hour must be a whole number of buckets, not of 7 s",
+        ),
+        (
             {"heartbeat_seconds": 5},
             "FRESHSLATE_HEARTBEAT_SECONDS: 5 must be at most a third of FRESHSLATE_SESSION_TIMEOUT_SECONDS "
             "(8), so that two lost heartbeats do not cost a worker its partitions",
@@ -77,6 +86,16 @@ def test_the_defaults_need_no_advice() -> None:
 def test_a_transaction_that_outlives_the_session_is_advised_against() -> None:
     (line,) = advice(load_settings(transaction_timeout_seconds=8))
     assert line.startswith("FRESHSLATE_TRANSACTION_TIMEOUT_SECONDS (8) should be below")
+
+
+@pytest.mark.parametrize(
+    ("rewards", "deltas", "is_wise"), [(-1, -1, True), (100, 100, True), (100, 101, False), (100, -1, False)]
+)
+def test_rewards_that_go_before_their_exposures_are_advised_against(
+    rewards: int, deltas: int, is_wise: bool
+) -> None:
+    lines = advice(load_settings(rewards_retention_seconds=rewards, deltas_retention_seconds=deltas))
+    assert any("FRESHSLATE_REWARDS_RETENTION_SECONDS (100)" in line for line in lines) != is_wise
 
 
 def test_two_replicas_are_advised_against() -> None:

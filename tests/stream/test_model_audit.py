@@ -9,10 +9,21 @@ from msgspec.structs import replace
 
 from state.catalogue import CatalogueItem
 from state.models import Models
-from stream.codecs import encode_delta, encode_item
+from state.posterior.posterior import Posterior
+from stream.codecs import decode_delta, decode_reward, encode_delta, encode_item, encode_reward
 from stream.config import Settings
-from stream.model_audit import Content, content, differences, fold
+from stream.model_audit import (
+    Content,
+    content,
+    differences,
+    fold,
+    fold_posterior,
+    posterior_differences,
+)
+from stream.replica import learning_config
 from stream.worker import model_config
+from tests.state.posterior.made import delta, rewards
+from tests.state.posterior.made import log as feedback_log
 from tests.state.retrieval.shops import make_delta, make_interactions
 
 SETTINGS = Settings(broker="nowhere:1", source_weights=("hour=0.1",))
@@ -66,7 +77,6 @@ def interleaved(log: list[list[ConsumerRecord]], seed: int) -> Content:
 
 
 def fold_into(models: Models, one: ConsumerRecord) -> Models:
-    from stream.codecs import decode_delta
     from stream.model_audit import _fold_item
 
     if one.topic == SETTINGS.deltas_topic:
@@ -126,3 +136,76 @@ def test_models_that_forgot_sessions_are_compared_without_them() -> None:
     found = content(models)
     assert (found.sessions, found.rules, found.sessions_of) == ({}, {}, {})
     assert found.popularity
+
+
+# The posterior ----------------------------------------------------------------------------------------
+
+
+def feedback_of(seed: int) -> list[ConsumerRecord]:
+    """Exposures and rewards, by partition."""
+    found = []
+    for number in range(PARTITIONS):
+        shown = feedback_log((seed, number), count=200, scenarios=("feed", "cart"))
+        values = [encode_delta(delta(shown[n : n + 10], number)) for n in range(0, len(shown), 10)]
+        answers = [encode_reward(each) for each in rewards(shown)]
+        for topic, run in ((SETTINGS.deltas_topic, values), (SETTINGS.rewards_topic, answers)):
+            found += [stamped(topic, number, n, value, shown[-1].time) for n, value in enumerate(run)]
+    return found
+
+
+def stamped(topic: str, partition: int, offset: int, value: bytes, time: int) -> ConsumerRecord:
+    return ConsumerRecord(topic, partition, offset, time, 0, b"0", value, None, -1, -1, ())
+
+
+def ends(records: list[ConsumerRecord]) -> dict[TopicPartition, int]:
+    return everything([records])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_posterior_is_equal_in_whatever_order_its_topics_come(seed: int) -> None:
+    records = feedback_of(seed)
+    expected = fold_posterior(records, ends(records), SETTINGS)
+    mixed = records.copy()
+    random.Random(seed).shuffle(mixed)
+    found = Posterior(learning_config(SETTINGS))
+    for each in mixed:
+        if each.topic == SETTINGS.deltas_topic:
+            found.learn([decode_delta(each.value)], [each.timestamp])
+        else:
+            found.reward([decode_reward(each.value)], [each.timestamp])
+    assert posterior_differences(found, expected) == []
+    assert expected.beliefs().by_scenario[""].count > 100
+
+
+@pytest.mark.parametrize(
+    ("topic", "lines"),
+    [
+        (SETTINGS.deltas_topic, ["outer", "shown", "exposures"]),
+        (SETTINGS.rewards_topic, ["delays", "earned", "squares"]),
+    ],
+)
+@pytest.mark.parametrize("what", ["lost", "repeated"])
+def test_a_record_too_few_or_too_many_is_found_in_the_posterior(
+    what: str, topic: str, lines: list[str]
+) -> None:
+    records = feedback_of(1)
+    expected = fold_posterior(records, ends(records), SETTINGS)
+    at = next(n for n, each in enumerate(records) if each.topic == topic and n % 50 > 3)
+    changed = records[:at] + records[at + 1 :] if what == "lost" else [records[at], *records]
+    said = posterior_differences(fold_posterior(changed, ends(records), SETTINGS), expected)
+    for name in lines:
+        assert any(line.startswith(f"posterior: {name}") for line in said)
+
+
+def test_a_posterior_that_knows_of_another_slate_or_scenario_is_found() -> None:
+    records = feedback_of(1)
+    expected = fold_posterior(records, ends(records), SETTINGS)
+    for change, line in (({"time": 1}, "the newest slate"), ({"scenario": "video"}, "scenarios")):
+        found = fold_posterior(records, ends(records), SETTINGS)
+        last = max((each for each in feedback_log((1, 0), count=9)), key=lambda each: each.time)
+        moved = last._replace(**change)
+        if "time" in change:
+            moved = moved._replace(time=(expected.newest or 0) + 1)
+        found.learn([delta([moved])])
+        (said,) = posterior_differences(found, expected)
+        assert said.startswith(f"posterior: {line}")

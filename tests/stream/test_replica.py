@@ -5,30 +5,33 @@ import contextlib
 import errno
 import logging
 import os
+from dataclasses import replace
 
+import numpy as np
 import pytest
-from aiokafka import TopicPartition
 
 import stream.replica
 from state.catalogue import CatalogueItem
 from state.errors import UnreadableState
 from state.models import Models
+from state.posterior.beliefs import PRIOR
 from state.posterior.config import LearningConfig
+from state.posterior.posterior import Posterior
 from state.retrieval.blend import Query, retrieve
 from state.retrieval.config import ModelConfig
 from state.retrieval.source import CandidateSource
 from stream.codecs import encode_delta
 from stream.replica import FollowedTopics, Replica
+from tests.state.posterior.made import delta, rewards
 from tests.state.retrieval.shops import make_delta, make_interactions
 from tests.stream.fakes import until
-from tests.stream.logs import Consumer
+from tests.stream.logs import D0, D1, ITEMS, R0, R1, SHOWN, Consumer, feedback
 from tests.stream.records import T, record
 
 CONFIG = ModelConfig(max_sessions=1024)
 LEARNING = LearningConfig()
 TOPICS = FollowedTopics("deltas", "items", "rewards")
 INTERACTIONS = make_interactions(3)
-D0, D1, ITEMS = TopicPartition("deltas", 0), TopicPartition("deltas", 1), TopicPartition("items", 0)
 
 
 def deltas_in(tp, count=4, *, start=0):
@@ -404,6 +407,107 @@ async def test_a_snapshot_holds_the_moment_it_was_taken(make, monkeypatch):
     second = make()
     assert "i9" not in second.models.catalogue
     assert second.offsets[ITEMS] == 3
+
+
+# The posterior ----------------------------------------------------------------------------------------
+
+
+async def test_exposures_and_rewards_of_all_partitions_are_folded(make):
+    replica = make(Consumer(feedback(partitions=(R0, R1))))
+    told = []
+    replica.believe(lambda beliefs: told.append((beliefs, replica.caught_up.is_set())))
+    async with following(replica):
+        expected = Posterior(LEARNING)
+        expected.learn([delta(SHOWN)])
+        expected.reward(rewards(SHOWN))
+        (beliefs, was_ready), *_ = told
+        assert replica.beliefs is told[-1][0]
+        assert (was_ready, beliefs.version) == (False, expected.matured)
+        assert np.allclose(beliefs.by_scenario[""].mean, expected.beliefs().by_scenario[""].mean, rtol=1e-4)
+        assert replica.folded["rewards"] == len(rewards(SHOWN))
+
+
+async def test_new_beliefs_are_told_when_more_has_matured_and_only_then(make, monkeypatch):
+    monkeypatch.setattr(stream.replica, "_REFRESH_SECONDS", 0.0)
+    logs, told = feedback(), []
+    replica = make(Consumer(logs))
+    replica.believe(told.append)
+    async with following(replica):
+        assert len(told) == 1
+        last = SHOWN[-1]
+        for n, minutes in ((30, 0), (31, 20)):
+            shown = last._replace(slate=f"new{n}", time=last.time + minutes * 60_000)
+            logs[D0].append(record(encode_delta(delta([shown])), n, topic="deltas", time=shown.time))
+            await until(lambda end=n + 1: replica.offsets[D0] == end)
+        await until(lambda: len(told) > 1)
+        assert [each.version for each in told] == [told[0].version, told[0].version + 20]
+
+
+async def test_nothing_is_told_before_something_matured(make):
+    replica = make(Consumer({D0: deltas_in(D0), ITEMS: [], R0: []}))
+    told = []
+    replica.believe(told.append)
+    async with following(replica):
+        assert (told, replica.beliefs) == ([], PRIOR)
+
+
+async def test_the_posterior_goes_on_from_the_snapshot(make):
+    logs = feedback()
+    replica = make(Consumer(logs))
+    async with following(replica):
+        await replica.save()
+    again = make(Consumer({tp: [record(b"not read", r.offset) for r in run] for tp, run in logs.items()}))
+    assert again.offsets == replica.offsets
+    for name, array in replica.posterior.snapshot().items():
+        assert np.array_equal(array, again.posterior.snapshot()[name]), name
+    told = []
+    again.believe(told.append)
+    async with following(again):
+        assert told[0].version == replica.beliefs.version
+
+
+async def test_a_snapshot_that_an_older_program_wrote_without_rewards_is_left_out(make, path, caplog):
+    replica = make(Consumer(feedback()))
+    async with following(replica):
+        await replica.save()
+    with np.load(path) as stored:
+        kept = {name: stored[name] for name in stored.files if not name.startswith("posterior.")}
+    with path.open("wb") as file:
+        np.savez(file, **kept)
+    again = make(Consumer(feedback()))
+    assert "it holds no posterior: an older program wrote it" in caplog.text
+    assert again.offsets == {}
+    async with following(again):
+        assert again.beliefs.version == replica.beliefs.version
+
+
+async def test_a_snapshot_learned_with_another_maturity_is_left_out(make, caplog):
+    replica = make(Consumer(feedback()))
+    async with following(replica):
+        await replica.save()
+    assert make(learning=LearningConfig(maturity_seconds=60)).offsets == {}
+    assert "the posterior was learned with" in caplog.text
+
+
+async def test_rewards_of_before_the_first_delta_that_is_left_are_not_read(make):
+    """Their exposures are gone."""
+    consumer = Consumer(feedback())
+    half = len(consumer.logs[D0]) // 2
+    consumer.logs[D0] = consumer.logs[D0][half:]
+    consumer.starts[D0] = half
+    since = SHOWN[150].time
+    consumer.logs[D0] = [replace(each, timestamp=since) for each in consumer.logs[D0]]
+    replica = make(consumer)
+    async with following(replica):
+        kept = [each for each in consumer.logs[R0] if each.timestamp >= since - 60_000]
+        assert replica.folded["rewards"] == len(kept)
+        assert 0 < len(kept) < len(consumer.logs[R0])
+
+
+async def test_a_reward_that_cannot_be_read_stops_the_worker(make):
+    replica = make(Consumer({D0: [], ITEMS: [], R0: [record(b"{", topic="rewards")]}))
+    with pytest.raises(UnreadableState):
+        await replica.run()
 
 
 # Plugged-in sources ----------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from state.errors import SetupError, StopWorker
 from state.event import EVENT_TYPES
 from state.policy.epsilon_greedy import EpsilonGreedy
 from state.policy.softmax import Softmax
+from state.posterior.beliefs import PRIOR
 from state.reward import DAY_MS, RewardRule
 from state.step import StepRules
 from stream.config import Settings
@@ -353,6 +354,14 @@ async def test_what_decides_is_told_of_published_slates_only_at_least_once(tmp_p
     else:
         assert worker.partitions._published is None
     assert decide._models is worker.replica.models
+    await worker.stop()
+
+
+async def test_beliefs_are_those_of_the_replica_from_the_next_slate_on(tmp_path):
+    worker = Worker(Settings(data_dir=tmp_path), MemoryInput())
+    decide = worker.loop._work.keywords["engine"].decide
+    worker.replica._tell(PRIOR)
+    assert decide.beliefs is PRIOR
     await worker.stop()
 
 
