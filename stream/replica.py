@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 from zipfile import BadZipFile
 
+import msgspec
 import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -21,6 +22,7 @@ from state.retrieval.config import ModelConfig
 from state.retrieval.source import CandidateSource
 from stream import faults
 from stream.codecs import decode_delta, decode_item
+from stream.journal import Journal, Saved
 from stream.transport import FETCH_WAIT_MS
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,7 @@ _CATCH_UP_POLL_MS: Final = 20
 _OFFSETS: Final = "replica_offsets"
 _TOPICS: Final = "replica_topics"
 _SOURCE: Final = "source_"
+_JOURNAL: Final = "replica_journal"
 
 
 class Replica:
@@ -64,6 +67,8 @@ class Replica:
         self._sources: Mapping[str, CandidateSource] = {}
         self._source_states: dict[str, bytes] = {}
         self._offsets: dict[TopicPartition, int] = {}
+        self.journal: Final = Journal(self._topics, self._offsets)
+        """In which order the topics were folded."""
         self.models = self._load(config)
         self.caught_up = asyncio.Event()
         """Set once everything that was in the topics at the start has been folded."""
@@ -119,7 +124,7 @@ class Replica:
                 name,
                 error,
             )
-            self._offsets.clear()
+            self._forget()
             self.models = Models(self._config)
 
     async def run(self) -> None:
@@ -154,6 +159,7 @@ class Replica:
         tps = sorted(self._offsets)
         arrays[_TOPICS] = np.array([f"{tp.topic}\n{tp.partition}" for tp in tps], dtype=np.str_)
         arrays[_OFFSETS] = np.array([self._offsets[tp] for tp in tps], dtype=np.int64)
+        arrays[_JOURNAL] = np.frombuffer(msgspec.msgpack.encode(self.journal.saved()), np.uint8)
         try:
             await asyncio.to_thread(_write, self._snapshot, arrays)
         except OSError as error:
@@ -210,17 +216,22 @@ class Replica:
         wait = _POLL_MS if self.caught_up.is_set() else _CATCH_UP_POLL_MS
         fetched = await self._consumer.getmany(timeout_ms=wait, max_records=_POLL_RECORDS)
         for tp, records in fetched.items():
-            if tp.topic == self._topics[0]:
-                deltas = [decode_delta(record.value) for record in records]
-                self.models.learn(deltas)
-                for source in self._sources.values():
-                    source.learn(deltas)
-            else:
-                self._fold_items(records)
-            self._offsets[tp] = records[-1].offset + 1
-            self.folded[tp.topic] += len(records)
+            self.fold(tp, records)
         # What was fetched ahead is handed over without waiting: slates have their turn here.
         await asyncio.sleep(0)
+
+    def fold(self, tp: TopicPartition, records: Sequence[Any]) -> None:
+        """Fold a run of records of one partition, in offset order and not none."""
+        if tp.topic == self._topics[0]:
+            deltas = [decode_delta(record.value) for record in records]
+            self.models.learn(deltas)
+            for source in self._sources.values():
+                source.learn(deltas)
+        else:
+            self._fold_items(records)
+        self._offsets[tp] = records[-1].offset + 1
+        self.folded[tp.topic] += len(records)
+        self.journal.add(tp.topic, tp.partition, records[0].offset, records[-1].offset + 1)
 
     def _fold_items(self, records: Sequence[Any]) -> None:
         for record in records:
@@ -240,12 +251,17 @@ class Replica:
                 for source in self._sources.values():
                     source.upsert_item(item)
 
+    def _forget(self) -> None:
+        self._offsets.clear()
+        self.journal.start_over()
+
     def _load(self, config: ModelConfig) -> Models:
         if not self._snapshot.exists():
             return Models(config)
         try:
             with self._snapshot.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
+            saved = arrays.pop(_JOURNAL, None)
             for place, offset in zip(arrays.pop(_TOPICS), arrays.pop(_OFFSETS), strict=True):
                 topic, partition = str(place).split("\n")
                 if topic not in self._topics:
@@ -257,11 +273,13 @@ class Replica:
                 for name, array in arrays.items()
                 if name.startswith(_SOURCE)
             }
+            if saved is not None:
+                self.journal.go_on(msgspec.msgpack.decode(saved.tobytes(), type=Saved))
             return Models.restore(arrays, config)
         except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
             # The topics hold all of it; a damaged or older snapshot only costs the time to read them.
             log.warning("snapshot %s left out, reading the topics instead: %s", self._snapshot, error)
-            self._offsets.clear()
+            self._forget()
             return Models(config)
 
 

@@ -71,6 +71,8 @@ WRITER: Final = "writer"
 """File with the transactional id of the folder's latest worker, whose open transaction the next one ends."""
 END_SECONDS: Final = 5.0
 """How long that may take."""
+JOURNAL_DIGITS: Final = 12
+"""Of the transactional id, by which deltas name their worker."""
 POLICY_SALT: Final = "policy"
 """Divides users between policies. A constant rather than the group's or a topic's name: under a new name they
 would be drawn anew, and who had slates of two policies tells nothing about either."""
@@ -114,16 +116,23 @@ class Worker:
             source=source,
             partitions=self.partitions,
             publisher=publisher(settings, self._transactional_id),
-            work=partial(work, engine=engine(settings, published or decide, self._transactional_id)),
+            work=partial(work, engine=self._engine(published or decide)),
             settings=settings,
             metrics=self.metrics,
         )
+        self.loop.on_commit = self.replica.journal.committed
         measure_build(self.metrics, settings, version("freshslate"))
         self.metrics.before_scrape(
             partial(measure_sizes, self.metrics, self.loop, self.partitions, self.replica)
         )
         self.metrics.before_scrape(partial(measure_ranker, self.metrics, self.rankers))
         self._tasks: list[asyncio.Task[None]] = []
+
+    def _engine(self, decide: Decide) -> Engine:
+        """What cycles are worked with; their deltas say what the models had folded."""
+        self.replica.journal.worker = self._transactional_id[-JOURNAL_DIGITS:]
+        made = engine(self._settings, decide, self._transactional_id)
+        return made._replace(folded=self.replica.journal.said)
 
     async def start(self) -> None:
         """Check the topics, compile the kernels, bring the models up to date.
