@@ -12,9 +12,11 @@ from msgspec import to_builtins
 from rich.console import Console
 
 from agents.evaluation import EXAMPLES, evaluate
+from agents.export import EXPORT_EXAMPLES, export
 from agents.file_options import Catalogue, Columns, FormatName, Limit, event_file
 from agents.options import milliseconds_of, quiet
 from agents.ranker import ranker, train_ranker
+from agents.replay_state import REPLAY_STATE_EXAMPLES, replay_state
 from state.errors import FreshslateError
 from state.event import DEFAULT_TENANT
 from state.simulation.config import ShopConfig, demo_config
@@ -370,6 +372,8 @@ def compare(
 
 
 app.command(epilog=EXAMPLES)(evaluate)
+app.command(epilog=EXPORT_EXAMPLES)(export)
+app.command("replay-state", epilog=REPLAY_STATE_EXAMPLES)(replay_state)
 app.command(
     "train-ranker",
     epilog="Examples: [bold]freshslate train-ranker --since 7d[/], "
