@@ -14,6 +14,7 @@ from rich.console import Console
 from agents.evaluation import EXAMPLES, evaluate
 from agents.export import EXPORT_EXAMPLES, export
 from agents.file_options import Catalogue, Columns, FormatName, Limit, event_file
+from agents.monitor import MONITOR_EXAMPLES, monitor
 from agents.options import milliseconds_of, quiet
 from agents.ranker import ranker, train_ranker
 from agents.replay_state import REPLAY_STATE_EXAMPLES, replay_state
@@ -373,6 +374,7 @@ def compare(
 
 app.command(epilog=EXAMPLES)(evaluate)
 app.command(epilog=EXPORT_EXAMPLES)(export)
+app.command(epilog=MONITOR_EXAMPLES)(monitor)
 app.command("replay-state", epilog=REPLAY_STATE_EXAMPLES)(replay_state)
 app.command(
     "train-ranker",

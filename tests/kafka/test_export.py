@@ -52,7 +52,7 @@ async def test_an_export_that_is_killed_and_run_again_has_each_record_once(
         assert told.returncode == 0, told.stderr
         rows = exported(folder)
         expected = await log(it, it.settings.input_topics[0])
-        assert places(rows) == Counter(expected)
+        assert places(rows) == Counter(list(expected))
         assert {(row["partition"], row["offset"]): row["raw"] for row in rows} == expected
         assert not list(folder.glob("day=*/*.part"))
         again = command(it, *arguments)
@@ -75,7 +75,7 @@ async def test_slates_and_rewards_come_with_a_column_per_field(
             rows = exported(tmp_path / "out" / what)
             expected = await log(it, topic)
             assert len(expected) > 50
-            assert places(rows) == Counter(expected)
+            assert places(rows) == Counter(list(expected))
         slates = exported(tmp_path / "out" / "slates")
         full = next(row for row in slates if len(row["items"]) == 10)
         assert full["items"][0]["sources"][0]["name"]
