@@ -20,7 +20,7 @@ from stream.refold import Orders, Refold, deltas_of, read_shared
 from stream.replay import replay
 from stream.user_history import fold_user
 from stream.worker import recommender
-from tests.kafka.harness import ROOT, Shop, clicks, send, shop
+from tests.kafka.harness import ROOT, Shop, clicks, read_json, send, shop, until
 from tests.kafka.test_taobao import STREAM
 
 SLICE = 20_000
@@ -95,11 +95,16 @@ def command(it: Shop, *arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def background(it: Shop, *arguments: str) -> "subprocess.Popen[bytes]":
+def background(it: Shop, *arguments: str, printed: Path | None = None) -> "subprocess.Popen[bytes]":
     """Start a command."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "agents.commands", *arguments], cwd=ROOT, env=environment(it)
-    )
+    with (printed or Path(os.devnull)).open("wb") as out:
+        return subprocess.Popen(
+            [sys.executable, "-m", "agents.commands", *arguments],
+            cwd=ROOT,
+            env=environment(it),
+            stdout=out,
+            stderr=out,
+        )
 
 
 async def test_every_slate_of_two_workers_is_decided_again_bit_for_bit(
@@ -118,3 +123,55 @@ async def test_every_slate_of_two_workers_is_decided_again_bit_for_bit(
         print(found)
         assert found["other"] == 0, found
         assert found["same"] > 0.9 * sent
+
+
+async def test_the_command_rebuilds_a_user_and_says_what_is_wrong(
+    broker: str, prefix: str, tmp_path: Path
+) -> None:
+    async with shop(broker, prefix, tmp_path, snapshot_seconds=1) as it:
+        first = it.start()
+        await it.started()
+        await send(it, clicks(2_000, seed=1))
+        await it.settled(2_000)
+        first.kill()  # the next one begins with its snapshot, and a tail
+        first.wait()
+        it.start()
+        await until(lambda: "opened partitions" in it.log(it.workers[-1]), 60, it.logs)
+        await send(it, clicks(2_000, seed=2))
+        await it.settled(4_000)
+        found = await slates_again(it)
+        assert found["other"] == 0, found
+        assert found["same"] > 3_000
+        slates = [slate for slate in await read_json(it, it.settings.slates_topic) if slate["items"]]
+        slate = slates[-1]
+        arguments = ("replay-state", "--user", slate["user_id"], "--at")
+        told = command(it, *arguments, str(slate["time"]))
+        assert told.returncode == 0, told.stdout + told.stderr
+        assert "the same bit for bit" in told.stdout
+        past = json.loads(command(it, *arguments, str(slate["time"]), "--json").stdout)
+        assert past["again"] == past["slate"]
+        assert past["assumed_order"] == 0
+        assert {part["name"]: part["same"] for part in past["parts"]} | {"profile": True} == {
+            "profile": True,
+            "policy": True,
+            "seed": True,
+            "candidates_hash": True,
+            "items": True,
+            "scores": True,
+            "propensities": True,
+            "record": True,
+        }
+        now = json.loads(command(it, *arguments, "2099-01-01", "--json").stdout)
+        assert next(part["same"] for part in now["parts"] if part["name"] == "profile") is True
+
+        early = command(it, *arguments, "2020-01-01")
+        assert early.returncode == 1
+        assert "is before the log" in early.stderr
+        unknown = command(it, "replay-state", "--user", "nobody", "--at", "2099-01-01")
+        assert unknown.returncode == 1
+        assert "no event of 'nobody'" in unknown.stderr
+        it.settings = it.settings.model_copy(update={"temperature": 0.5})
+        it.settings.model_fields_set.add("temperature")
+        other = command(it, *arguments, str(slate["time"]))
+        assert other.returncode == 1
+        assert "another policy is configured now" in other.stdout
