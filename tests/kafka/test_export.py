@@ -68,8 +68,9 @@ async def test_slates_and_rewards_come_with_a_column_per_field(
     async with shop(broker, prefix, tmp_path) as it:
         it.start()
         await it.started()
-        await send(it, clicks(2_000))
-        await it.settled(2_000)
+        for seed in (1, 2):  # the second time there is something to recommend, and to click on
+            await send(it, clicks(2_000, seed=seed))
+            await it.settled(2_000 * seed)
         for what, topic in (("slates", it.settings.slates_topic), ("rewards", it.settings.rewards_topic)):
             await export(it.settings, what, tmp_path / "out")  # type: ignore[arg-type]
             rows = exported(tmp_path / "out" / what)
