@@ -16,7 +16,7 @@ from stream.reading import read_topic
 from tests.kafka.harness import Shop, clicks, send, shop
 from tests.kafka.test_replay_state import background, command
 
-EVENTS = 6_000
+EVENTS = 3_000
 
 
 def exported(folder: Path) -> list[dict[str, Any]]:
@@ -38,8 +38,8 @@ async def test_an_export_that_is_killed_and_run_again_has_each_record_once(
     async with shop(broker, prefix, tmp_path) as it:
         await send(it, clicks(EVENTS))
         folder = tmp_path / "warehouse" / "events"
-        arguments = ("export", "events", "--to", str(folder.parent), "--rows", "20")
-        for files in (3, 40):
+        arguments = ("export", "events", "--to", str(folder.parent), "--rows", "50")
+        for files in (3, 15):
             process = background(it, *arguments)
             deadline = time.monotonic() + 60
             while len(list(folder.glob("day=*/*.parquet"))) < files and process.poll() is None:

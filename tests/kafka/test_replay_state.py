@@ -90,7 +90,7 @@ def command(it: Shop, *arguments: str) -> "subprocess.CompletedProcess[str]":
         env=environment(it),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=280,
         check=False,
     )
 

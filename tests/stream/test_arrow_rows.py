@@ -16,7 +16,6 @@ from stream.codecs import encode_slate
 from tests.stream.records import T, click, record
 from tests.stream.screens.made import slate
 
-
 SLATE = slate("sku-1", "sku-2", "sku-3")
 
 
