@@ -9,13 +9,13 @@ Source: Bifet, Gavaldà (2007), Learning from time-changing data with adaptive w
 """
 
 import heapq
+from bisect import bisect_left
 from collections import Counter, OrderedDict
 from hashlib import blake2b
+from math import log
 from typing import Any, Final, NamedTuple
 
-import numpy as np
 from msgspec import UNSET, Struct, UnsetType
-from numpy.typing import NDArray
 from river import drift, stats, utils
 
 from state.slate import Exposures, Reward
@@ -30,6 +30,8 @@ MOST_CURRENCIES: Final = 8
 OTHER: Final = "other"
 SIGNALS: Final = ("reward", "calibration")
 """What is watched for drift."""
+MOST_WEIGHT: Final = 1e9
+"""Of an item in a bin, before all are scaled down."""
 MIN_SLATES: Final = 300
 """Matured slates of a series before its drift is told."""
 SMALL_PROPENSITY: Final = 0.01
@@ -125,8 +127,9 @@ class Series:
             for name in ("reward", "ctr", "conversion", "exploration")
         }
         self._low = stats.Quantile(0.01)
-        self._bins: NDArray[np.float64] = np.zeros((BINS, 3))
-        """Items, sum expected, sum of rewards, each decayed by the slate."""
+        self._bins = [[0.0, 0.0, 0.0] for _ in range(BINS)]
+        """Items, sum expected, sum of rewards, later ones with a higher weight."""
+        self._weight = 1.0
         self._watches = {signal: drift.ADWIN(delta=delta) for signal in SIGNALS}  # type: ignore[no-untyped-call]  # of river
         self._bitmap = bytearray(COVERAGE_BITS // 8)
         self._set_bits = 0
@@ -168,15 +171,20 @@ class Series:
 
     def _calibrate(self, waiting: _Waiting, *, sees: bool) -> list[float]:
         """Add the items that were seen to the bins; returns reward less expectation of each."""
-        self._bins *= 1.0 - 1.0 / RECENT
+        weight = self._weight = self._weight * (1.0 + 1.0 / RECENT)
+        if weight > MOST_WEIGHT:
+            self._bins = [[value / weight for value in values] for values in self._bins]
+            weight = self._weight = 1.0
         residuals = []
         for position, item in enumerate(waiting.slate.items, 1):
             answered = position in waiting.rewards
             if item.expected is UNSET or (sees and position not in waiting.seen and not answered):
                 continue
             reward = waiting.rewards.get(position, 0.0)
-            number = min(max(int(item.expected * BINS), 0), BINS - 1)
-            self._bins[number] += (1.0, item.expected, reward)
+            values = self._bins[min(max(int(item.expected * BINS), 0), BINS - 1)]
+            values[0] += weight
+            values[1] += weight * item.expected
+            values[2] += weight * reward
             residuals.append(reward - item.expected)
         return residuals
 
@@ -209,10 +217,9 @@ class Series:
         Source: Naeini, Cooper, Hauskrecht (2015), Obtaining well calibrated probabilities using Bayesian
         binning, AAAI.
         """
-        count = self._bins[:, 0].sum()
-        if count <= 0.0:
-            return float("nan")
-        return float(np.abs(self._bins[:, 2] - self._bins[:, 1]).sum() / count)
+        count = sum(items for items, _, _ in self._bins)
+        gaps = sum(abs(rewards - expected) for _, expected, rewards in self._bins)
+        return gaps / count if count else float("nan")
 
     @property
     def different_items(self) -> float:
@@ -221,7 +228,7 @@ class Series:
         Source: Whang, Vander-Zanden, Taylor (1990), A linear-time probabilistic counting algorithm, TODS.
         """
         empty = max(1, COVERAGE_BITS - self._set_bits)
-        return float(-COVERAGE_BITS * np.log(empty / COVERAGE_BITS))
+        return -COVERAGE_BITS * log(empty / COVERAGE_BITS)
 
 
 class Monitor:
@@ -356,17 +363,12 @@ def explored_share(slate: ShownSlate) -> float:
     explored = 0
     for score in scores:
         explored += bool(left) and score < left[-1]
-        _take(left, score)
+        at = bisect_left(left, score)
+        if at < len(left) and left[at] == score:
+            del left[at]
     return explored / len(scores)
 
 
 def _place_of(name: str) -> int:
     """A hash of an id, below `PLACES`. Not a CRC: those of ids that count up are not spread evenly."""
     return int.from_bytes(blake2b(name.encode(), digest_size=4).digest(), "little")
-
-
-def _take(left: list[float], score: float) -> None:
-    """Remove a score from a sorted list."""
-    at = int(np.searchsorted(left, score))
-    if at < len(left) and left[at] == score:
-        del left[at]

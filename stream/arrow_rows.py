@@ -13,7 +13,7 @@ from msgspec import Struct, UnsetType, to_builtins
 
 from state.errors import FreshslateError, InvalidEvent
 from state.event import Event, EventRules, Origin
-from state.slate import Reward, Slate
+from state.slate import SCHEMA_VERSION, Reward, Slate
 from stream.codecs import decode_event, decode_reward, decode_slate
 from stream.work import Record
 
@@ -63,6 +63,8 @@ class Kind(NamedTuple):
 
     struct: type[Struct]
     decode: Callable[[Record], Struct]
+    is_json: bool
+    """Whether the records are JSON of the struct."""
 
 
 def load_pyarrow() -> Any:
@@ -73,6 +75,8 @@ def load_pyarrow() -> Any:
     """
     try:
         import pyarrow as pa  # noqa: PLC0415 - an extra
+        import pyarrow.compute  # noqa: PLC0415
+        import pyarrow.json  # noqa: PLC0415
         import pyarrow.parquet  # noqa: PLC0415
     except ModuleNotFoundError:
         message = "writing Parquet needs pyarrow: pip install 'freshslate[parquet]'"
@@ -82,12 +86,12 @@ def load_pyarrow() -> Any:
 
 def slates() -> Kind:
     """Rows of the topic `slates`."""
-    return Kind(Slate, lambda record: decode_slate(record.value or b""))
+    return Kind(Slate, lambda record: decode_slate(record.value or b""), is_json=True)
 
 
 def rewards() -> Kind:
     """Rows of the topic `rewards`."""
-    return Kind(Reward, lambda record: decode_reward(record.value or b""))
+    return Kind(Reward, lambda record: decode_reward(record.value or b""), is_json=True)
 
 
 def events(rules: EventRules) -> Kind:
@@ -100,7 +104,7 @@ def events(rules: EventRules) -> Kind:
         except InvalidEvent as error:
             return EventRow(rejected=error.reason)
 
-    return Kind(EventRow, decode)
+    return Kind(EventRow, decode, is_json=False)
 
 
 def _event_row(event: Event) -> EventRow:
@@ -118,11 +122,11 @@ def table_of(records: Sequence[Record], kind: Kind) -> Any:
         UnreadableState: A record is of a newer version, or none of ours.
     """
     pa = load_pyarrow()
-    rows = [to_builtins(kind.decode(record)) for record in records]
+    fields = _fields(records, kind)
     columns: dict[str, Any] = {}
     moment = pa.timestamp("ms", tz="UTC")
-    for name, annotation in get_type_hints(kind.struct).items():
-        columns[name] = pa.array([row.get(name) for row in rows], arrow_type(annotation))
+    for name in fields.column_names:
+        columns[name] = fields[name]
         if name == "time":
             columns[name + TIMES] = columns[name].cast(moment)
     columns["raw"] = pa.array([record.value for record in records], pa.binary())
@@ -130,6 +134,37 @@ def table_of(records: Sequence[Record], kind: Kind) -> Any:
     columns["offset"] = pa.array([record.offset for record in records], pa.int64())
     columns["timestamp"] = pa.array([record.timestamp for record in records], pa.int64()).cast(moment)
     return pa.table(columns)
+
+
+def _fields(records: Sequence[Record], kind: Kind) -> Any:
+    """The columns of the wire: by Arrow's own reader of JSON lines where that is what the records are."""
+    pa = load_pyarrow()
+    schema = pa.schema([(name, arrow_type(each)) for name, each in get_type_hints(kind.struct).items()])
+    if kind.is_json and records:
+        lines = b"\n".join(record.value or b"" for record in records)
+        try:
+            table = pa.json.read_json(
+                pa.py_buffer(lines),
+                read_options=pa.json.ReadOptions(block_size=len(lines) + 1),
+                parse_options=pa.json.ParseOptions(
+                    explicit_schema=schema, unexpected_field_behavior="ignore"
+                ),
+            )
+        except pa.ArrowInvalid:
+            pass  # the decoder says what is wrong, and with which record
+        else:
+            newest = pa.compute.max(table["schema_version"]).as_py()
+            if table.num_rows == len(records) and newest is not None and newest <= SCHEMA_VERSION:
+                return table
+    rows = [to_builtins(kind.decode(record)) for record in records]
+    return pa.table(
+        {name: pa.array([row.get(name) for row in rows], kind_) for name, kind_ in _pairs(schema)},
+        schema=schema,
+    )
+
+
+def _pairs(schema: Any) -> list[tuple[str, Any]]:
+    return list(zip(schema.names, schema.types, strict=True))
 
 
 def arrow_type(annotation: Any) -> Any:

@@ -5,7 +5,6 @@ every delta what it had folded, and the runs of records that came since it last 
 (`state.slate.Folded`); `stream/refold.py` folds the same runs again.
 """
 
-import itertools
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -45,6 +44,8 @@ class Journal:
         self._number = 0
         self._runs: deque[FoldedRun] = deque(maxlen=MOST_RUNS)
         self._said: Folded | None = None
+        self._order: list[list[TopicPartition]] = []
+        """Followed partitions by topic, once they are known."""
         self._told = 0
         """`_number` when it was said last."""
 
@@ -87,19 +88,13 @@ class Journal:
         self._said = None
 
     def _vector(self) -> tuple[tuple[int, ...], ...]:
-        places = sorted(
-            (self._topics[tp.topic], tp.partition, offset) for tp, offset in self._offsets.items()
-        )
-        by_topic = {
-            topic: tuple(offset for _, _, offset in of_topic)
-            for topic, of_topic in itertools.groupby(places, key=_topic)
-        }
-        return tuple(by_topic.get(number, ()) for number in self._topics.values())
+        if not self._order:
+            found: list[list[TopicPartition]] = [[] for _ in self._topics]
+            for tp in sorted(self._offsets):
+                found[self._topics[tp.topic]].append(tp)
+            self._order = found
+        return tuple(tuple(map(self._offsets.__getitem__, tps)) for tps in self._order)
 
 
 Said = Callable[[], Folded | UnsetType]
 """What a delta says of what was folded: `Journal.said`."""
-
-
-def _topic(place: tuple[int, int, int]) -> int:
-    return place[0]
