@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -37,6 +37,8 @@ class _Taught(Struct, frozen=True, gc=False):
 
     exposures: Exposures | UnsetType = UNSET
 
+
+Answer = TypeVar("Answer")
 
 _SLATE: Final = msgspec.json.Decoder(ShownSlate)
 _DELTA: Final = msgspec.json.Decoder(_Taught)
@@ -104,20 +106,15 @@ class MonitorProcess:
         self._advance()
 
     def _slates(self, values: Iterable[bytes]) -> list[int]:
-        try:
-            slates = [_SLATE.decode(value) for value in values]
-        except msgspec.DecodeError as error:
-            what = "slate"
-            raise UnreadableState(what, str(error)) from None
+        slates = _decoded(_SLATE, values, "slate")
         for slate in slates:
             self.monitor.publish(slate)
         return [slate.time for slate in slates]
 
     def _deltas(self, values: Iterable[bytes]) -> list[int]:
-        for value in values:
-            exposures = _DELTA.decode(value).exposures
-            if exposures is not UNSET:
-                self.monitor.expose(exposures)
+        for delta in _decoded(_DELTA, values, "delta"):
+            if delta.exposures is not UNSET:
+                self.monitor.expose(delta.exposures)
         return []
 
     def _rewards(self, values: Iterable[bytes]) -> list[int]:
@@ -190,6 +187,18 @@ class MonitorProcess:
         await site.start()
         log.info("pages at %s (/metrics, /healthz)", site.name)
         return runner
+
+
+def _decoded(decoder: msgspec.json.Decoder[Answer], values: Iterable[bytes], what: str) -> list[Answer]:
+    """What the records say.
+
+    Raises:
+        UnreadableState: One is not what it should be.
+    """
+    try:
+        return [decoder.decode(value) for value in values]
+    except msgspec.DecodeError as error:
+        raise UnreadableState(what, str(error)) from None
 
 
 async def _left(consumer: AIOKafkaConsumer, tp: TopicPartition, end: int) -> int:
