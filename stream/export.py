@@ -137,8 +137,6 @@ async def _export(settings: Settings, writer: "_Writer", window: Window, told: O
             consumer.seek(tp, start)
         total = sum(max(0, ends[tp] - start) for tp, start in starts.items())
         waiting = {tp for tp, start in starts.items() if start < ends[tp]}
-        for tp in starts.keys() - waiting:
-            consumer.pause(tp)
         time = 0
         while waiting:
             for tp, records in (await consumer.getmany(*waiting, timeout_ms=_POLL_MS)).items():
@@ -148,7 +146,6 @@ async def _export(settings: Settings, writer: "_Writer", window: Window, told: O
             positions = {tp: min(await consumer.position(tp), ends[tp]) for tp in starts}
             for tp in waiting & {tp for tp, position in positions.items() if position >= ends[tp]}:
                 writer.flush(tp.partition, ends[tp])
-                consumer.pause(tp)
                 waiting.discard(tp)
             read = sum(positions[tp] - start for tp, start in starts.items())
             told(writer.exported(read / total if total else 1.0, time))
