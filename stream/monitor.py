@@ -161,7 +161,9 @@ class MonitorProcess:
         ends = dict(await consumer.end_offsets(tps))
         begin = now_ms() - self._since_ms
         for tp, found in (await consumer.offsets_for_times(dict.fromkeys(tps, begin))).items():
-            consumer.seek(tp, ends[tp] if found is None else found.offset)
+            start = ends[tp] if found is None else found.offset
+            consumer.seek(tp, start)
+            self._behind[tp] = ends[tp] - start
         return ends
 
     async def _serve(self) -> web.AppRunner:
