@@ -83,7 +83,7 @@ async def test_slates_and_rewards_come_with_a_column_per_field(
         assert full["trigger"]["topic"] == it.settings.input_topics[0]
         assert full["time_utc"].timestamp() * 1000 == full["time"]
         rewards = exported(tmp_path / "out" / "rewards")
-        assert {row["type"] for row in rewards} <= {"click", "add_to_cart", "purchase"}
+        assert {row["type"] for row in rewards} <= {"view", "click", "add_to_cart", "purchase"}
         assert all(0 < row["propensity"] <= 1 for row in rewards)
 
 
