@@ -93,7 +93,7 @@ class Refold:
     def __init__(
         self, settings: Settings, shared: Shared, orders: Orders, *, plugged: Sequence[Plugged] = ()
     ) -> None:
-        self._topics = (settings.deltas_topic, settings.items_topic)
+        self._topics = followed(settings)
         self._shared = shared
         self._orders = orders
         self._number = 0
@@ -171,6 +171,11 @@ class Refold:
         return len(records)
 
 
+def followed(settings: Settings) -> tuple[str, ...]:
+    """The topics that workers fold, in the order of `Folded.offsets`."""
+    return settings.deltas_topic, settings.items_topic
+
+
 async def read_shared(settings: Settings) -> dict[TopicPartition, list[Record]]:
     """All records of `deltas` and `items`, in memory.
 
@@ -178,7 +183,7 @@ async def read_shared(settings: Settings) -> dict[TopicPartition, list[Record]]:
         aiokafka.errors.KafkaError: The broker does not answer.
     """
     shared: dict[TopicPartition, list[Record]] = {}
-    for topic in (settings.deltas_topic, settings.items_topic):
+    for topic in followed(settings):
         async for record in read_topic(settings.broker, topic):
             shared.setdefault(TopicPartition(topic, record.partition), []).append(record)
     return shared
