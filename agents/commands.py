@@ -12,10 +12,13 @@ from msgspec import to_builtins
 from rich.console import Console
 
 from agents.evaluation import EXAMPLES, evaluate
+from agents.export import EXPORT_EXAMPLES, export
 from agents.file_options import Catalogue, Columns, FormatName, Limit, event_file
+from agents.monitor import MONITOR_EXAMPLES, monitor
 from agents.options import milliseconds_of, quiet
 from agents.policy import policy_app
 from agents.ranker import ranker, train_ranker
+from agents.replay_state import REPLAY_STATE_EXAMPLES, replay_state
 from state.errors import FreshslateError
 from state.event import DEFAULT_TENANT
 from state.simulation.config import ShopConfig, demo_config
@@ -372,6 +375,9 @@ def compare(
 
 
 app.command(epilog=EXAMPLES)(evaluate)
+app.command(epilog=EXPORT_EXAMPLES)(export)
+app.command(epilog=MONITOR_EXAMPLES)(monitor)
+app.command("replay-state", epilog=REPLAY_STATE_EXAMPLES)(replay_state)
 app.command(
     "train-ranker",
     epilog="Examples: [bold]freshslate train-ranker --since 7d[/], "

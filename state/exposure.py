@@ -88,6 +88,7 @@ def pack_exposures(exposed: Sequence[Exposed]) -> Exposures | UnsetType:
         position=tuple(b"".join([each.positions for each in exposed])),
         context=b64encode(contexts).decode(),
         context_set=CONTEXT_SET,
+        scenarios=tuple([slate.scenario for slate in seen]),
     )
 
 

@@ -179,6 +179,37 @@ class Exposures(Struct, frozen=True, gc=False):
     """[slates] of the slates; empty where they are not told apart."""
 
 
+class FoldedRun(NamedTuple):
+    """Records of one partition that a worker folded into its models at once."""
+
+    topic: int
+    """Index into `Folded.offsets`."""
+    partition: int
+    first: int
+    """Offset of the first of them."""
+    end: int
+    """Next offset after the last of them."""
+
+
+class Folded(Struct, frozen=True, gc=False):
+    """What of the shared topics a worker's models contained when it decided, and in which order it came.
+
+    Sums and dense ids depend on that order, so only who folds the same runs again decides the same.
+    """
+
+    worker: str
+    """Names one life of one process."""
+    number: int
+    """How many runs its models have folded, those of the snapshot it began with among them."""
+    offsets: tuple[tuple[int, ...], ...]
+    """Next offset to fold, by topic (deltas, items) and partition."""
+    runs: tuple[FoldedRun, ...] = ()
+    """The latest ones, oldest first, the last of which is run `number`: all since what the worker said
+    before, but for those of a long start."""
+    parent: str | UnsetType = UNSET
+    """The worker whose snapshot it began with; absent where it began with nothing."""
+
+
 class Delta(Struct, frozen=True, kw_only=True, gc=False):
     """What one micro-batch of one partition teaches the shared models.
 
@@ -205,6 +236,8 @@ class Delta(Struct, frozen=True, kw_only=True, gc=False):
     exposures: Exposures | UnsetType = UNSET
     """Absent where nothing was seen."""
     schema_version: int = SCHEMA_VERSION
+    folded: Folded | UnsetType = UNSET
+    """What the worker's models contained when it decided this batch: for `freshslate replay-state`."""
 
 
 class Learned(NamedTuple):

@@ -95,7 +95,7 @@ class _Published:
         slate = self._slates.get(slate_id)
         if slate is None:
             self.missing += 1
-            return _nothing(slate_id, inbound)
+            return nothing_published(slate_id, inbound)
         return slate
 
 
@@ -269,7 +269,7 @@ def _offset(record: Record) -> int:
     return int(record.offset)
 
 
-def _nothing(slate_id: str, inbound: Inbound) -> Slate:
+def nothing_published(slate_id: str, inbound: Inbound) -> Slate:
     """Stand in for a slate that is missing."""
     event, origin = inbound
     return Slate(

@@ -323,6 +323,24 @@ class Settings(TopicNames, BaseSettings):
     lag_poll_seconds: float = setting(
         5.0, "s", "Time between two looks at how far the input topics reach.", gt=0
     )
+    monitor_port: int = setting(
+        6166,
+        "port",
+        "Where freshslate monitor serves /metrics and /healthz, on worker_host; where it is taken, the next "
+        "free one. 0: any.",
+        ge=0,
+        le=65_535,
+    )
+    monitor_wait_seconds: int = setting(
+        1800, "s", "How long the monitor waits for feedback, in event time, before a slate counts.", ge=1
+    )
+    monitor_slates: int = setting(
+        100_000,
+        "slates",
+        "Slates that wait in the monitor at once, some 4 KB each; where there are more, it follows half of "
+        "the users.",
+        ge=100,
+    )
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", "", "Least severe line to log.")
     fault_point: FaultPoint = setting(
         None,

@@ -25,8 +25,8 @@ class LearnerUnknown(ValueError):
 class ExampleLearner(Protocol):
     """Learns one example at a time, as `river`'s models do."""
 
-    def learn(self, x: Sequence[float], y: float, weight: float) -> None:
-        """Learn that an exposure with context x [CONTEXT_SIZE], 0 to 1, earned y; `weight` such exposures."""
+    def learn(self, x: Sequence[float], reward: float, weight: float, /) -> None:
+        """Learn what an exposure with context x [CONTEXT_SIZE], 0 to 1, earned; `weight` such exposures."""
 
     def snapshot(self) -> bytes:
         """What was learned."""

@@ -95,6 +95,8 @@ class Loop:
             settings: of the worker.
             metrics: of the worker.
         """
+        self.on_commit: Callable[[], object] = tuple
+        """Called when a cycle's transaction is in the log."""
         self._source = source
         self._partitions = partitions
         self._publisher = publisher
@@ -264,6 +266,7 @@ class Loop:
         }
         outputs, changelogs = self._written(results)
         last = await self._publisher.publish(outputs, changelogs, offsets, membership)
+        self.on_commit()
         faults.reached("apply")
         committed, committed_at = clock(), self._metrics.now()
         for (partition, result), offset in zip(results.items(), last, strict=True):

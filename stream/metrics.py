@@ -10,7 +10,7 @@ at how large things are when somebody scrapes.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
@@ -276,9 +276,11 @@ METRICS: Final = tuple(each for each in list(vars().values()) if isinstance(each
 """All of them, in the order above."""
 
 
-def metrics_table() -> list[MetricRow]:
+def metrics_table(declared: Sequence[Metric] = METRICS) -> list[MetricRow]:
     """One row per metric, in the order they are declared."""
-    return [MetricRow(each.name, each.kind, ", ".join(each.labels), each.unit, each.help) for each in METRICS]
+    return [
+        MetricRow(each.name, each.kind, ", ".join(each.labels), each.unit, each.help) for each in declared
+    ]
 
 
 class Metrics(Collector):
@@ -288,16 +290,18 @@ class Metrics(Collector):
 
     Args:
         now: epoch seconds.
+        declared: the metrics there are.
     """
 
-    def __init__(self, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, now: Callable[[], float] = time.time, declared: Sequence[Metric] = METRICS) -> None:
         self.now: Final = now
+        self._declared = declared
         self.registry: Final = CollectorRegistry()
         """What `/metrics` shows: our own metrics, and those of the process and the interpreter."""
         self._values: dict[Metric, dict[Labels, float]] = {}
         self._histograms: dict[Metric, dict[Labels, Histogram]] = {}
         self._looks: list[Callable[[], None]] = []
-        for metric in METRICS:
+        for metric in declared:
             if metric.kind == "histogram":
                 self._histograms[metric] = {} if metric.labels else {(): Histogram(metric.buckets)}
             else:
@@ -368,13 +372,13 @@ class Metrics(Collector):
 
     def describe(self) -> Iterator[Family]:
         """Every family, without samples."""
-        return map(_family, METRICS)
+        return map(_family, self._declared)
 
     def collect(self) -> Iterator[Family]:
         """Every family with its samples, as the registry asks for them."""
         for look in self._looks:
             look()
-        for metric in METRICS:
+        for metric in self._declared:
             family = _family(metric)
             if isinstance(family, HistogramMetricFamily):
                 for labels, histogram in self._histograms[metric].items():

@@ -4,6 +4,7 @@ Read at the start, watched, and put in force when it changes. The kernels of a c
 compiled in a thread before they serve: a first compile of seconds must never happen inside a cycle.
 """
 
+import logging
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,10 +14,13 @@ from state.errors import InvalidPlan, SetupError, named
 from state.policy.base import Policy
 from state.policy.plan import Place, Plan, parse_plan
 from state.policy.registry import POLICY_NAMES, WrongParameter, build_policy
-from state.policy.river_model import RiverModel
+from state.policy.river_model import RiverLearner, RiverModel
+from state.policy.shares import Assignment
 from stream.metrics import POLICY_FILE_INFO, POLICY_FILE_REFUSED, Metrics
 from stream.plugins import plugged_policy
 from stream.watched_file import Kind, WatchedFile, decode_toml
+
+log = logging.getLogger(__name__)
 
 KIND: Final = Kind("policies", POLICY_FILE_REFUSED, POLICY_FILE_INFO)
 _HEADER: Final = re.compile(r"\s*\[\[?\s*(?P<keys>[^\]]+?)\s*\]\]?\s*(?:#.*)?")
@@ -24,8 +28,6 @@ _HEADER: Final = re.compile(r"\s*\[\[?\s*(?P<keys>[^\]]+?)\s*\]\]?\s*(?:#.*)?")
 
 class PolicyFile(WatchedFile[Plan]):
     """Keeps the plan in force equal to a file.
-
-    A model of river that the new file names as the old one did goes on with what it has learned.
 
     Args:
         path: TOML, as in docs/policies.md.
@@ -41,19 +43,11 @@ class PolicyFile(WatchedFile[Plan]):
         self, path: Path, follow: Callable[[Plan], None], warm: Callable[[Plan], None], metrics: Metrics
     ) -> None:
         self._warm = warm
-        self._plan: Plan | None = None
-        self._takes = follow
-        super().__init__(path, KIND, read=read_plan, follow=self._take, metrics=metrics)
+        super().__init__(path, KIND, read=read_plan, follow=follow, metrics=metrics)
 
     def ready(self, value: Plan) -> None:
         """Compile what the plan needs."""
         self._warm(value)
-
-    def _take(self, plan: Plan) -> None:
-        if self._plan is not None:
-            hand_over(self._plan, plan)
-        self._plan = plan
-        self._takes(plan)
 
 
 def load_plan(path: Path) -> Plan:
@@ -72,13 +66,25 @@ def load_plan(path: Path) -> Plan:
     raise SetupError(message)
 
 
-def hand_over(old: Plan, new: Plan) -> None:
-    """Let each model of river in the new plan go on as its equal in the old one."""
-    learners = {
-        policy.learner.spec: policy.learner for policy in old.policies if isinstance(policy, RiverModel)
+def learners_of(assignment: Assignment) -> dict[str, RiverLearner]:
+    """The models of river among the policies, by what they are."""
+    return {
+        policy.learner.spec: policy.learner
+        for policy in assignment.policies
+        if isinstance(policy, RiverModel)
     }
+
+
+def hand_over(old: Assignment, new: Assignment) -> None:
+    """Let each model of river in the new assignment go on as its equal in the old one."""
+    learners = learners_of(old)
     for policy in new.policies:
         if isinstance(policy, RiverModel):
+            if policy.learner.spec not in learners:
+                log.warning(
+                    "the model %s is taught from the next start on; its slates go by the scores until then",
+                    policy.learner.spec,
+                )
             policy.learner = learners.setdefault(policy.learner.spec, policy.learner)
 
 

@@ -40,7 +40,7 @@ async def read_topic(
         await consumer._client._wait_on_metadata(topic)
         numbers = consumer.partitions_for_topic(topic) if partitions is None else partitions
         tps = [TopicPartition(topic, partition) for partition in sorted(numbers or ())]
-        ends = await _high_watermarks(bootstrap_servers, tps)
+        ends = await high_watermarks(bootstrap_servers, tps)
         waiting = set(tps)
         consumer.assign(tps)
         if since is not None:
@@ -59,7 +59,7 @@ async def read_topic(
             waiting = {tp for tp in waiting if await consumer.position(tp) < ends[tp]}
 
 
-async def _high_watermarks(
+async def high_watermarks(
     bootstrap_servers: str, tps: Collection[TopicPartition]
 ) -> Mapping[TopicPartition, int]:
     """Offset after the last record of each partition, open transactions included.

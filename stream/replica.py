@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from zipfile import BadZipFile
 
+import msgspec
 import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -26,6 +27,7 @@ from state.retrieval.source import CandidateSource
 from stream import faults
 from stream.codecs import decode_delta, decode_item, decode_reward
 from stream.config import Settings
+from stream.journal import Journal, Saved
 from stream.learners import ExampleLearner, Learners, LearnerUnknown
 from stream.transport import FETCH_WAIT_MS
 
@@ -40,8 +42,7 @@ _TOPICS: Final = "replica_topics"
 _SOURCE: Final = "source_"
 _POSTERIOR: Final = "posterior."
 _LEARNERS: Final = "learners."
-_REFRESH_SECONDS: Final = 1.0
-"""Beliefs are made anew no more often."""
+_JOURNAL: Final = "replica_journal"
 _SLACK_MS: Final = 60_000
 """A transaction's delta may be stamped before its rewards."""
 
@@ -101,12 +102,13 @@ class Replica:
         self._source_states: dict[str, bytes] = {}
         self._learner_states: Mapping[str, np.ndarray] = {}
         self._offsets: dict[TopicPartition, int] = {}
+        self.journal: Final = Journal(self._topics, self._offsets)
+        """In which order the topics were folded."""
         self.models, self.posterior = self._load()
         self.beliefs = PRIOR
-        """What the posterior said last."""
+        """What the posterior said when a bucket had matured last."""
         self._tell: Callable[[Beliefs], None] = lambda _: None
         self._told = 0
-        self._next_refresh = 0.0
         self.caught_up = asyncio.Event()
         """Set once everything that was in the topics at the start has been folded."""
         self.skipped_items = 0
@@ -163,7 +165,7 @@ class Replica:
         except Exception as error:
             what = error if isinstance(error, LearnerUnknown) else f"candidate source {name}: {error!r}"
             log.warning("snapshot %s left out, reading the topics instead: %s", self._snapshot, what)
-            self._offsets.clear()
+            self._forget()
             self._learners = Learners(learners or {}, self._learning)
             self.models, self.posterior = self._nothing()
 
@@ -189,8 +191,6 @@ class Replica:
                     await self.save()
                     next_snapshot = self._now() + self._snapshot_seconds
                 await self._poll()
-                if self.caught_up.is_set():
-                    self._refresh()
         finally:
             self._ends = {}
             await self._consumer.stop()
@@ -208,6 +208,7 @@ class Replica:
         tps = sorted(self._offsets)
         arrays[_TOPICS] = np.array([f"{tp.topic}\n{tp.partition}" for tp in tps], dtype=np.str_)
         arrays[_OFFSETS] = np.array([self._offsets[tp] for tp in tps], dtype=np.int64)
+        arrays[_JOURNAL] = np.frombuffer(msgspec.msgpack.encode(self.journal.saved()), np.uint8)
         try:
             await asyncio.to_thread(_write, self._snapshot, arrays)
         except OSError as error:
@@ -228,11 +229,13 @@ class Replica:
         return arrays
 
     def _refresh(self) -> None:
-        """Believe anew where more has matured; late records alone wait for the next bucket."""
-        if self.posterior.matured == self._told or self._now() < self._next_refresh:
+        """Believe anew where more has matured; late records alone wait for the next bucket.
+
+        What is folded decides when, and no clock, so that whoever folds the same believes the same.
+        """
+        if self.posterior.matured == self._told:
             return
         self._told = self.posterior.matured
-        self._next_refresh = self._now() + _REFRESH_SECONDS
         self.beliefs = self.posterior.beliefs()
         self._tell(self.beliefs)
 
@@ -292,19 +295,26 @@ class Replica:
         wait = _POLL_MS if self.caught_up.is_set() else _CATCH_UP_POLL_MS
         fetched = await self._consumer.getmany(timeout_ms=wait, max_records=_POLL_RECORDS)
         for tp, records in fetched.items():
-            if tp.topic == self._topics.deltas:
-                self._fold_deltas(records)
-            elif tp.topic == self._topics.rewards:
-                rewards = [decode_reward(record.value) for record in records]
-                self.posterior.reward(rewards, _logged(records))
-                self._learners.reward(rewards)
-            else:
-                self._fold_items(records)
-            self._offsets[tp] = records[-1].offset + 1
-            self.folded[tp.topic] += len(records)
-        self._learners.mature(self.posterior)
+            self.fold(tp, records)
         # What was fetched ahead is handed over without waiting: slates have their turn here.
         await asyncio.sleep(0)
+
+    def fold(self, tp: TopicPartition, records: Sequence[Any]) -> None:
+        """Fold a run of records of one partition, in offset order and not none."""
+        if tp.topic == self._topics.deltas:
+            self._fold_deltas(records)
+        elif tp.topic == self._topics.rewards:
+            rewards = [decode_reward(record.value) for record in records]
+            self.posterior.reward(rewards, _logged(records))
+            self._learners.reward(rewards)
+        else:
+            self._fold_items(records)
+        self._offsets[tp] = records[-1].offset + 1
+        self.folded[tp.topic] += len(records)
+        self.journal.add(tp.topic, tp.partition, records[0].offset, records[-1].offset + 1)
+        self._learners.mature(self.posterior)
+        if self.caught_up.is_set():
+            self._refresh()
 
     def _fold_deltas(self, records: Sequence[Any]) -> None:
         deltas = [decode_delta(record.value) for record in records]
@@ -335,12 +345,17 @@ class Replica:
     def _nothing(self) -> tuple[Models, Posterior]:
         return Models(self._config), Posterior(self._learning)
 
+    def _forget(self) -> None:
+        self._offsets.clear()
+        self.journal.start_over()
+
     def _load(self) -> tuple[Models, Posterior]:
         if not self._snapshot.exists():
             return self._nothing()
         try:
             with self._snapshot.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
+            saved = arrays.pop(_JOURNAL, None)
             for place, offset in zip(arrays.pop(_TOPICS), arrays.pop(_OFFSETS), strict=True):
                 topic, partition = str(place).split("\n")
                 if topic not in self._topics:
@@ -349,12 +364,14 @@ class Replica:
                 self._offsets[TopicPartition(topic, int(partition))] = int(offset)
             self._source_states = {name: array.tobytes() for name, array in _part(arrays, _SOURCE).items()}
             self._learner_states = _part(arrays, _LEARNERS)
+            if saved is not None:
+                self.journal.go_on(msgspec.msgpack.decode(saved.tobytes(), type=Saved))
             posterior = Posterior.restore(_part(arrays, _POSTERIOR), self._learning)
             return Models.restore(arrays, self._config), posterior
         except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
             # The topics hold all of it; a damaged or older snapshot only costs the time to read them.
             log.warning("snapshot %s left out, reading the topics instead: %s", self._snapshot, error)
-            self._offsets.clear()
+            self._forget()
             return self._nothing()
 
 

@@ -47,10 +47,11 @@ class Web(driver.Web):  # type: ignore[misc]  # untyped base
         return site
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, setting: str = "FRESHSLATE_WORKER_PORT") -> socket.socket:
     """Listen on the first free port of `port` and the `MORE_PORTS` after it; on any where it is 0.
 
-    The socket is taken at once and kept: nobody can come between finding a port and using it.
+    The socket is taken at once and kept: nobody can come between finding a port and using it. `setting` is
+    where the port came from.
 
     Raises:
         StopWorker: all of them are taken, or the address is not ours to listen on.
@@ -64,12 +65,12 @@ def listen(host: str, port: int) -> socket.socket:
             if error.errno != errno.EADDRINUSE:
                 message = (
                     f"the worker's pages cannot listen on {host} port {candidate}: {error}. Set "
-                    "FRESHSLATE_WORKER_HOST to an address of this machine, FRESHSLATE_WORKER_PORT to a port "
+                    f"FRESHSLATE_WORKER_HOST to an address of this machine, {setting} to a port "
                     "that this user may open."
                 )
                 raise StopWorker(message) from None
     message = (
-        f"the ports {port} to {last} of {host} are all taken: set FRESHSLATE_WORKER_PORT to another port, or "
+        f"the ports {port} to {last} of {host} are all taken: set {setting} to another port, or "
         "to 0 for any that is free"
     )
     raise StopWorker(message)

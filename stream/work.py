@@ -10,6 +10,8 @@ from operator import attrgetter
 from typing import NamedTuple, Protocol, TypeAlias
 
 from aiokafka.structs import ConsumerRecord
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from state.errors import InvalidEvent
 from state.event import EventRules, Inbound, Origin, state_key
@@ -27,11 +29,16 @@ from stream.codecs import (
     encode_slate,
 )
 from stream.dead_letter import dead_letter
+from stream.journal import Said
 from stream.store import MARKER
 
 Record: TypeAlias = ConsumerRecord[bytes | None, bytes | None]
 Row: TypeAlias = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]
 NO_HEADERS: Sequence[tuple[str, bytes]] = ()
+
+
+def _says_nothing() -> UnsetType:
+    return UNSET
 
 
 class Profiles(Protocol):
@@ -52,6 +59,8 @@ class Engine(NamedTuple):
     """Who writes the markers: the transactional id of this process."""
     version: str
     """Version of this software, for dead letters."""
+    folded: Said = _says_nothing
+    """What the deltas say of the shared models."""
 
 
 class Laps(NamedTuple):
@@ -143,6 +152,7 @@ def work(
     delta = delta_of(
         outcome, spans, partition=partition, events=len(inbounds), dead_letters=len(decoded.dead_letters)
     )
+    delta = replace(delta, folded=engine.folded())
     slates = [(_key(slate), encode_slate(slate), NO_HEADERS) for slate in outcome.slates.wire]
     rewards = [(_key(reward), encode_reward(reward), NO_HEADERS) for reward in outcome.rewards]
     deltas = [(b"%d" % partition, encode_delta(delta), NO_HEADERS)]

@@ -24,7 +24,7 @@ from state.policy.base import Policy, choose
 from state.policy.context import CONTEXT_SIZE
 from state.policy.learning import NOTHING_KNOWN, learns
 from state.policy.limits import Limits
-from state.policy.plan import SALT
+from state.policy.plan import SALT, Plan
 from state.policy.registry import make_policy
 from state.policy.shares import Assignment, Shares
 from state.policy.uniform import Uniform
@@ -52,7 +52,7 @@ from stream.misfits import advice
 from stream.model_file import read_model_file
 from stream.partitions import Partitions
 from stream.plugins import plugged_policy, plugged_sources
-from stream.policy_file import PolicyFile, load_plan
+from stream.policy_file import PolicyFile, hand_over, learners_of, load_plan
 from stream.published import Published
 from stream.pulse import pulse
 from stream.quiet import quieten
@@ -78,6 +78,8 @@ WRITER: Final = "writer"
 """File with the transactional id of the folder's latest worker, whose open transaction the next one ends."""
 END_SECONDS: Final = 5.0
 """How long that may take."""
+JOURNAL_DIGITS: Final = 12
+"""Of the transactional id, by which deltas name their worker."""
 
 
 class Worker:
@@ -106,8 +108,9 @@ class Worker:
             snapshot=folder / SNAPSHOT,
             snapshot_seconds=settings.snapshot_seconds,
         )
-        self.replica.teach({each.name: each.source for each in self._plugged})
-        decide = recommender(settings, self.replica.models, self._plugged)
+        serving = assignment(settings)
+        self.replica.teach({each.name: each.source for each in self._plugged}, learners_of(serving))
+        decide = recommender(settings, self.replica.models, self._plugged, serving=serving)
         self.replica.believe(partial(setattr, decide, "beliefs"))
         self._files = watched_files(decide, settings, self.metrics)
         self.rankers = RankerFollower(settings, partial(setattr, decide, "ranker"))
@@ -117,16 +120,23 @@ class Worker:
             source=source,
             partitions=self.partitions,
             publisher=publisher(settings, self._transactional_id),
-            work=partial(work, engine=engine(settings, published or decide, self._transactional_id)),
+            work=partial(work, engine=self._engine(published or decide)),
             settings=settings,
             metrics=self.metrics,
         )
+        self.loop.on_commit = self.replica.journal.committed
         measure_build(self.metrics, settings, version("freshslate"))
         self.metrics.before_scrape(
             partial(measure_sizes, self.metrics, self.loop, self.partitions, self.replica)
         )
         self.metrics.before_scrape(partial(measure_ranker, self.metrics, self.rankers))
         self._tasks: list[asyncio.Task[None]] = []
+
+    def _engine(self, decide: Decide) -> Engine:
+        """What cycles are worked with; their deltas say what the models had folded."""
+        self.replica.journal.worker = self._transactional_id[-JOURNAL_DIGITS:]
+        made = engine(self._settings, decide, self._transactional_id)
+        return made._replace(folded=self.replica.journal.said)
 
     async def start(self) -> None:
         """Check the topics, compile the kernels, bring the models up to date.
@@ -272,9 +282,16 @@ def publisher(settings: Settings, transactional_id: str) -> Publisher:
     )
 
 
-def recommender(settings: Settings, models: Models, plugged: Sequence[Plugged] = ()) -> Recommender:
-    """What decides, built from the settings."""
-    return Recommender(models, assignment(settings), recommend_rules(settings), plugged=plugged)
+def recommender(
+    settings: Settings,
+    models: Models,
+    plugged: Sequence[Plugged] = (),
+    *,
+    serving: Assignment | None = None,
+) -> Recommender:
+    """What decides, built from the settings; `serving` is their `assignment`."""
+    serving = serving or assignment(settings)
+    return Recommender(models, serving, recommend_rules(settings), plugged=plugged)
 
 
 def watched_files(decide: Recommender, settings: Settings, metrics: Metrics) -> dict[str, WatchedFile[Any]]:
@@ -283,9 +300,15 @@ def watched_files(decide: Recommender, settings: Settings, metrics: Metrics) -> 
     if settings.rules_file is not None:
         files["rules"] = RulesFile(settings.rules_file, decide.follow, metrics)
     if settings.policy_file is not None:
-        follow, prepare = partial(setattr, decide, "assignment"), partial(warm_policies, settings=settings)
+        follow, prepare = partial(put_in_force, decide), partial(warm_policies, settings=settings)
         files["policies"] = PolicyFile(settings.policy_file, follow, prepare, metrics)
     return files
+
+
+def put_in_force(decide: Recommender, plan: Plan) -> None:
+    """Let a plan's policies draw from now on; models of river go on with what they have learned."""
+    hand_over(decide.assignment, plan)
+    decide.assignment = plan
 
 
 def published_over(decide: Decide, settings: Settings) -> Published | None:

@@ -1,18 +1,21 @@
 """The metrics in the documentation are those of the code."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from stream.metrics import METRICS, metrics_table
+from stream.metrics import METRICS, Metric, metrics_table
+from stream.monitor_metrics import MONITOR_METRICS
 
 DOC = Path(__file__).parents[1] / "docs" / "operations.md"
 
 
-def table() -> str:
+def table(metrics: Sequence[Metric] = METRICS) -> str:
     """The metrics as Markdown."""
     rows = ["| metric | kind | labels | unit | meaning |", "|---|---|---|---|---|"]
     rows += [
-        f"| `{row.name}` | {row.kind} | {row.labels} | {row.unit} | {row.help} |" for row in metrics_table()
+        f"| `{row.name}` | {row.kind} | {row.labels} | {row.unit} | {row.help} |"
+        for row in metrics_table(metrics)
     ]
     return "\n".join(rows)
 
@@ -27,12 +30,16 @@ def test_the_operations_page_lists_every_metric_as_it_is() -> None:
     assert table() in section(), "python -m tests.test_docs_metrics prints the table"
 
 
+def test_the_operations_page_lists_every_metric_of_the_monitor() -> None:
+    assert table(MONITOR_METRICS) in DOC.read_text(encoding="utf-8")
+
+
 def test_the_operations_page_names_no_metric_that_is_not_there() -> None:
-    declared = {metric.name for metric in METRICS}
+    declared = {metric.name for metric in METRICS + MONITOR_METRICS}
     named = set(re.findall(r"\bfreshslate_[a-z_]+\b", DOC.read_text(encoding="utf-8")))
     parts = {f"{name}_{part}" for name in declared for part in ("bucket", "count", "sum")}
     assert named <= declared | parts
 
 
 if __name__ == "__main__":
-    print(table())
+    print(table(), table(MONITOR_METRICS), sep="\n\n")

@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import pickle  # what is read is our own snapshot
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -36,7 +36,7 @@ class RiverLearner:
         >>> learner = RiverLearner("linear_model.LinearRegression", {"l2": 0.001})
         >>> context = np.full((1, len(CONTEXT)), 255, np.uint8)
         >>> for _ in range(100):
-        ...     learner.learn(context[0], 1.0, 1.0)
+        ...     learner.learn([1.0] * len(CONTEXT), 1.0, 1.0)
         >>> round(float(learner.predict(context)[0]), 1), learner.count
         (1.0, 100)
     """
@@ -50,19 +50,19 @@ class RiverLearner:
         self._is_classifier = hasattr(self._model, "predict_proba_one")
         self._takes_weight = "w" in inspect.signature(self._model.learn_one).parameters
 
-    def learn(self, context: Contexts, reward: float, weight: float) -> None:
+    def learn(self, x: Sequence[float], reward: float, weight: float) -> None:
         """Learn one matured exposure.
 
         Args:
-            context: [CONTEXT_SIZE]
+            x: [CONTEXT_SIZE] its context, 0 to 1.
             reward: What it earned.
             weight: Above 0; left out where the model takes none.
         """
         target = reward > 0.0 if self._is_classifier else reward
         if self._takes_weight:
-            self._model.learn_one(_named(context), target, w=weight)
+            self._model.learn_one(dict(zip(CONTEXT, x, strict=True)), target, w=weight)
         else:
-            self._model.learn_one(_named(context), target)
+            self._model.learn_one(dict(zip(CONTEXT, x, strict=True)), target)
         self.count += 1
 
     def predict(self, contexts: Contexts) -> Floats:

@@ -63,7 +63,7 @@ def test_the_help_lists_every_command() -> None:
 @pytest.mark.parametrize("name", NAMES, ids=" ".join)
 def test_every_command_is_documented_with_an_example_that_the_command_accepts(name: list[str]) -> None:
     text = (ROOT / "docs" / "commands.md").read_text()
-    examples = re.findall(rf"^(?:\w+=\S+ )*freshslate {' '.join(name)}\b(.*)$", text, re.MULTILINE)
+    examples = re.findall(rf"^(?:\w+=\S+ )*freshslate {' '.join(name)}(?=\s|$)(.*)$", text, re.MULTILINE)
     assert examples
     for example in examples:
         options = re.findall(r"--[a-z]+", example)

@@ -592,3 +592,18 @@ async def test_a_source_that_cannot_say_what_it_learned_costs_no_snapshot(make, 
         await replica.save()
     assert "candidate source mine is not in the snapshot" in caplog.text
     assert make(Consumer(logs)).models.n_items == replica.models.n_items
+
+
+async def test_the_journal_has_every_run_and_a_snapshot_hands_on_what_nobody_was_told(make):
+    logs = {D0: deltas_in(D0), ITEMS: [item("new", 0)]}
+    first = make(Consumer(logs))
+    first.journal.worker = "w1"
+    async with following(first):
+        said = first.journal.said()
+        assert {(run.topic, run.first, run.end) for run in said.runs} >= {(1, 0, 1)}
+        assert said.offsets == ((4,), (1,))
+        await first.save()
+    second = make(Consumer(logs))
+    second.journal.worker = "w2"
+    told = second.journal.said()
+    assert (told.parent, told.number, told.runs) == ("w1", said.number, said.runs)

@@ -26,7 +26,7 @@ def taught(model=LINEAR, parameters=None, count=LEAST_EXAMPLES):
     """A model that knows that the fifth number is what counts."""
     learner = RiverLearner(model, parameters or {})
     for context in examples(count):
-        learner.learn(context, context[4] / 255, 1.0)
+        learner.learn(context / 255, context[4] / 255, 1.0)
     return learner
 
 
@@ -53,7 +53,7 @@ def test_before_it_is_taught_it_goes_by_the_scores_and_then_by_what_it_learned()
     assert best != 0
     first = policy.distribution_of(contexts, scores, [], known_of_world(1))
     assert first.argmax() == 0
-    learner.learn(examples(1)[0], 0.5, 1.0)
+    learner.learn(examples(1)[0] / 255, 0.5, 1.0)
     then = policy.distribution_of(contexts, scores, [], known_of_world(1))
     assert then.argmax() == best
     drawn = one(policy, contexts, scores, known_of_world(1))
@@ -63,7 +63,7 @@ def test_before_it_is_taught_it_goes_by_the_scores_and_then_by_what_it_learned()
 def test_a_classifier_learns_whether_there_was_a_reward():
     learner = RiverLearner("linear_model.LogisticRegression", {})
     for context in examples(3000):
-        learner.learn(context, 5.0 if context[4] > 128 else 0.0, 1.0)
+        learner.learn(context / 255, 5.0 if context[4] > 128 else 0.0, 1.0)
     low, high = examples(2)
     low[4], high[4] = 0, 255
     said = learner.predict(np.stack([low, high]))
@@ -73,8 +73,8 @@ def test_a_classifier_learns_whether_there_was_a_reward():
 def test_a_weight_counts_as_so_many_examples_where_the_model_takes_one():
     heavy, light = (RiverLearner(LINEAR, {}) for _ in range(2))
     context = examples(1)
-    heavy.learn(context[0], 1.0, 5.0)
-    light.learn(context[0], 1.0, 1.0)
+    heavy.learn(context[0] / 255, 1.0, 5.0)
+    light.learn(context[0] / 255, 1.0, 1.0)
     assert heavy.predict(context)[0] > light.predict(context)[0] > 0.0
 
 
@@ -84,7 +84,7 @@ def test_a_snapshot_goes_on_where_it_was_left():
     contexts = examples(20, seed=9)
     assert other.count == learner.count
     for each in (learner, other):
-        each.learn(contexts[0], 0.3, 1.0)
+        each.learn(contexts[0] / 255, 0.3, 1.0)
     assert other.predict(contexts).tolist() == learner.predict(contexts).tolist()
 
 
