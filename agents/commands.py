@@ -24,7 +24,7 @@ from state.event import DEFAULT_TENANT
 from state.simulation.config import ShopConfig, demo_config
 from stream.broker import Broker, BrokerError
 from stream.child import ended
-from stream.config import Settings, load_settings, settings_table
+from stream.config import Settings, load_settings
 from stream.entry_points import installed
 from stream.formats import FORMATS
 from stream.inspection import as_json, inspect_user
@@ -36,6 +36,7 @@ from stream.screens.formats import print_formats
 from stream.screens.inspection import print_inspection
 from stream.screens.replay import ReplayScreen, print_items, print_report
 from stream.screens.settings import print_model, print_plugins, print_settings
+from stream.settings_table import settings_table
 from stream.times import now_ms
 from stream.topics import check_topics, create_topics, topic_specs
 

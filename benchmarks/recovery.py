@@ -28,8 +28,9 @@ from benchmarks.machine import load_average, machine
 from benchmarks.profiles import write_profiles
 from stream.codecs import encode_delta
 from stream.config import Settings
+from stream.followed import followed_topics, learning_config
 from stream.java import KAFKA_VERSION
-from stream.replica import Replica, followed_topics, learning_config
+from stream.replica import Replica
 from stream.topics import create_topics, topic_specs
 from stream.worker import SNAPSHOT, model_config, warm
 

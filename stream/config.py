@@ -6,7 +6,7 @@ Why pydantic-settings: docs/decisions/settings.md.
 
 import os
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import (
@@ -32,21 +32,11 @@ from stream.setting_types import (
 )
 from stream.topic_names import TopicNames
 
-__all__ = ["ConfigError", "SettingRow", "Settings", "load_settings", "settings_table"]
+__all__ = ["ConfigError", "Settings", "load_settings"]
 
 DAY: Final = 86_400
 LOG_CANDIDATES: Final = 0.1
 _CYCLE_EVENTS: Final = {"exactly_once": 6000, "at_least_once": 2000}
-
-
-class SettingRow(NamedTuple):
-    """One setting, for people."""
-
-    env: str
-    value: str
-    default: str
-    unit: str
-    description: str
 
 
 def setting(default: Any, unit: str, description: str, **bounds: Any) -> Any:
@@ -398,30 +388,3 @@ def load_settings(**overrides: object) -> Settings:
         return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks them
     except ValidationError as error:
         raise ConfigError(problems(error)) from None
-
-
-def settings_table(settings: Settings) -> list[SettingRow]:
-    """One row per setting, in the order of the class."""
-    return [
-        SettingRow(
-            env_name(name),
-            _shown(getattr(settings, name)),
-            _shown(field.default),
-            str((field.json_schema_extra or {}).get("unit", "")),  # type: ignore[union-attr]  # `setting` gives a dict
-            _choices(field.annotation) + (field.description or ""),
-        )
-        for name, field in Settings.model_fields.items()
-    ]
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, tuple):
-        return str(value)
-    return ",".join(each if isinstance(each, str) else "{}={:g}".format(*each) for each in value)
-
-
-def _choices(annotation: object) -> str:
-    names = getattr(annotation, "__args__", ()) if "Literal" in str(annotation) else ()
-    return f"[{' | '.join(map(str, names))}] " if names else ""

@@ -24,9 +24,10 @@ from state.slate import Slate
 from stream.beside import beside
 from stream.codecs import decode_marker, decode_profile, decode_slate
 from stream.config import Settings
+from stream.followed import followed_topics, learning_config
 from stream.inspection import Inspection, InspectionError, partition_of, state_partitions
 from stream.reading import read_topic
-from stream.replica import Replica, followed_topics, learning_config
+from stream.replica import Replica
 from stream.store import MARKER
 from stream.timeline import Rules, Start, Started, Step, Timeline
 from stream.work import Record

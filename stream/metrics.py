@@ -11,7 +11,7 @@ at how large things are when somebody scrapes.
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -43,16 +43,6 @@ class Metric(Struct, frozen=True, eq=False):
     labels: Labels
     buckets: tuple[float, ...] = ()
     """Upper bounds of a histogram, in `unit`."""
-
-
-class MetricRow(NamedTuple):
-    """One metric, for people."""
-
-    name: str
-    kind: str
-    labels: str
-    unit: str
-    help: str
 
 
 def _counter(name: str, unit: str, text: str, *labels: str) -> Metric:
@@ -274,13 +264,6 @@ BUILD: Final = _info(
 
 METRICS: Final = tuple(each for each in list(vars().values()) if isinstance(each, Metric))
 """All of them, in the order above."""
-
-
-def metrics_table(declared: Sequence[Metric] = METRICS) -> list[MetricRow]:
-    """One row per metric, in the order they are declared."""
-    return [
-        MetricRow(each.name, each.kind, ", ".join(each.labels), each.unit, each.help) for each in declared
-    ]
 
 
 class Metrics(Collector):

@@ -38,8 +38,9 @@ from state.posterior.sums import Sums
 from state.retrieval.weights import model_weights
 from stream.codecs import decode_delta, decode_item, decode_reward
 from stream.config import Settings
+from stream.followed import followed_topics, learning_config
 from stream.reading import read_topic
-from stream.replica import Replica, followed_topics, learning_config
+from stream.replica import Replica
 from stream.work import Record
 from stream.worker import model_config
 

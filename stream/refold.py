@@ -22,9 +22,10 @@ from state.retrieval.plugged import Plugged
 from state.slate import Delta, Folded, FoldedRun
 from stream.codecs import decode_delta
 from stream.config import Settings
+from stream.followed import followed_topics, learning_config
 from stream.learners import ExampleLearner
 from stream.reading import read_topic
-from stream.replica import Replica, followed_topics, learning_config
+from stream.replica import Replica
 from stream.work import Record
 from stream.worker import model_config
 

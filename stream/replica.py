@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from zipfile import BadZipFile
 
 import msgspec
@@ -26,7 +26,7 @@ from state.retrieval.config import ModelConfig
 from state.retrieval.source import CandidateSource
 from stream import faults
 from stream.codecs import decode_delta, decode_item, decode_reward
-from stream.config import Settings
+from stream.followed import FollowedTopics
 from stream.journal import Journal, Saved
 from stream.learners import ExampleLearner, Learners, LearnerUnknown
 from stream.transport import FETCH_WAIT_MS
@@ -45,28 +45,6 @@ _LEARNERS: Final = "learners."
 _JOURNAL: Final = "replica_journal"
 _SLACK_MS: Final = 60_000
 """A transaction's delta may be stamped before its rewards."""
-
-
-class FollowedTopics(NamedTuple):
-    """Names of the topics that models are folded from."""
-
-    deltas: str
-    items: str
-    rewards: str
-
-
-def followed_topics(settings: Settings) -> FollowedTopics:
-    """Those of the settings."""
-    return FollowedTopics(settings.deltas_topic, settings.items_topic, settings.rewards_topic)
-
-
-def learning_config(settings: Settings) -> LearningConfig:
-    """How feedback is waited for and forgotten, by the settings."""
-    return LearningConfig(
-        bucket_seconds=settings.learning_bucket_seconds,
-        maturity_seconds=settings.maturity_seconds,
-        half_life_seconds=float(settings.learning_half_life_seconds),
-    )
 
 
 class Replica:

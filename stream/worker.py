@@ -5,19 +5,16 @@ import gc
 import logging
 import math
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from aiokafka.errors import KafkaError
-from filelock import FileLock, Timeout
 from msgspec import convert
 
 from state.catalogue import CatalogueItem
-from state.errors import StopWorker
 from state.event import TOPIC_TYPES, Event, EventRules, Inbound, Origin
 from state.models import Models
 from state.policy.base import Policy, choose
@@ -46,10 +43,12 @@ from stream.app import AppInput
 from stream.config import DAY, Settings
 from stream.entry_points import OWN_POLICIES
 from stream.faults import parse_fault_point
+from stream.followed import followed_topics, learning_config
 from stream.loop import Loop
 from stream.metrics import CYCLE_SECONDS, EVENTS, LOOP_DELAY, STAGE_SECONDS, Metrics
 from stream.misfits import advice
 from stream.model_file import read_model_file
+from stream.own_folder import end_open_transaction, own_folder, sign
 from stream.partitions import Partitions
 from stream.plugins import plugged_policy, plugged_sources
 from stream.policy_file import PolicyFile, hand_over, learners_of, load_plan
@@ -57,27 +56,21 @@ from stream.published import Published
 from stream.pulse import pulse
 from stream.quiet import quieten
 from stream.ranker import RankerFollower
-from stream.replica import Replica, followed_topics, learning_config
+from stream.replica import Replica
 from stream.rules_file import RulesFile
 from stream.sizes import measure_build, measure_ranker, measure_sizes
 from stream.topics import check_topics, topic_specs
-from stream.transaction import Publisher, TransactionalPublisher, end_transaction_of
+from stream.transaction import Publisher, TransactionalPublisher
 from stream.watched_file import WatchedFile
 from stream.work import Engine, work
 
 log = logging.getLogger(__name__)
 
-MOST_WORKERS: Final = 64
-"""Worker processes that may share a data folder."""
 GC_THRESHOLDS: Final = (50_000, 20, 50)
 """Objects more than before that set off a collection of the young; young ones that set off one of the middle
 generation; and of those, one of all."""
 SNAPSHOT: Final = "models-1.npz"
 """Version of the file's layout in its name."""
-WRITER: Final = "writer"
-"""File with the transactional id of the folder's latest worker, whose open transaction the next one ends."""
-END_SECONDS: Final = 5.0
-"""How long that may take."""
 JOURNAL_DIGITS: Final = 12
 """Of the transactional id, by which deltas name their worker."""
 
@@ -187,35 +180,6 @@ class Worker:
         self._lock.release()
 
 
-def sign(folder: Path, transactional_id: str) -> str:
-    """Leave our transactional id in our folder, and return that of the worker before us; empty for none.
-
-    We hold the folder's lock, so that worker is dead.
-    """
-    note = folder / WRITER
-    former = ""
-    try:
-        former = note.read_text() if note.exists() else ""
-        note.write_text(transactional_id)
-    except (OSError, ValueError) as error:
-        log.warning("the name of this folder's latest worker was lost: %s", error)
-    return former
-
-
-async def end_open_transaction(former: str, settings: Settings) -> None:
-    """End what a dead worker left open, before it holds back the opening of its partitions.
-
-    Where this fails, it is found out then (`stream/partitions.py`), which takes half a second or more.
-    """
-    if not former or settings.processing_guarantee == "at_least_once":
-        return
-    try:
-        async with asyncio.timeout(END_SECONDS):
-            await end_transaction_of(former, settings.broker)
-    except (KafkaError, TimeoutError) as error:
-        log.warning("the last transaction of %s was left alone: %s", former, error)
-
-
 def calm_collector() -> None:
     """Keep Python's cycle collector from walking, again and again, what lives as long as the process.
 
@@ -239,34 +203,6 @@ def told(metrics: Metrics) -> str:
         f"commit {1e3 * spent('commit') / max(1, cycles):.2f} ms a cycle, "
         f"apply {1e6 * spent('apply') / max(1, events):.1f} us"
     )
-
-
-def own_folder(settings: Settings) -> FileLock:
-    """Lock a folder that no other process uses, and the same one again after a restart.
-
-    RocksDB allows one process per folder. Several workers on one machine take the first free number;
-    a static member takes its own name.
-
-    Raises:
-        StopWorker: none is free.
-    """
-    names: Iterable[str] = (
-        (settings.instance_id,) if settings.instance_id else (f"worker-{n}" for n in range(MOST_WORKERS))
-    )
-    base = settings.data_dir.absolute() / settings.app_id
-    for name in names:
-        folder = base / name
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "lock")
-        try:
-            return lock.acquire(blocking=False).lock
-        except Timeout:
-            continue
-    message = (
-        f"every worker folder under {base} is in use by another process; stop one, or give this worker a "
-        "FRESHSLATE_DATA_DIR of its own"
-    )
-    raise StopWorker(message)
 
 
 def publisher(settings: Settings, transactional_id: str) -> Publisher:

@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from stream.metrics import METRICS, Metric, metrics_table
+from stream.metrics import METRICS, Metric
+from stream.metrics_table import metrics_table
 from stream.monitor_metrics import MONITOR_METRICS
 
 DOC = Path(__file__).parents[1] / "docs" / "operations.md"

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from stream.config import Settings, settings_table
+from stream.config import Settings
+from stream.settings_table import settings_table
 
 DOC = Path(__file__).parents[1] / "docs" / "operations.md"
 

@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from state.retrieval.config import ModelConfig
-from stream.config import SettingRow
 from stream.entry_points import PluginRow
+from stream.settings_table import SettingRow
 
 TABLE_COLUMNS: Final = 130
 """Narrower than this, a table would break every word."""

@@ -12,8 +12,9 @@ from aiokafka.partitioner import DefaultPartitioner
 from state.posterior.posterior import Posterior
 from state.retrieval.config import ModelConfig
 from stream.codecs import encode_delta, encode_reward
+from stream.followed import followed_topics, learning_config
 from stream.model_audit import posterior_differences
-from stream.replica import Replica, followed_topics, learning_config
+from stream.replica import Replica
 from stream.worker import SNAPSHOT
 from tests.kafka.harness import PARTITIONS, Shop, clicks, read_json, send, shop, until
 from tests.state.posterior.made import Shown, delta, log, rewards

@@ -1,6 +1,7 @@
 """aiokafka's consumer over logs in memory, and logs of feedback."""
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ from aiokafka import TopicPartition
 
 from stream.codecs import encode_delta, encode_reward
 from tests.state.posterior.made import delta, log, rewards
+from tests.stream.fakes import until
 from tests.stream.records import record
 
 D0, D1, ITEMS = TopicPartition("deltas", 0), TopicPartition("deltas", 1), TopicPartition("items", 0)
@@ -108,3 +110,18 @@ class Consumer:
             else:
                 self.positions[tp] = self.end(tp)
         return found
+
+
+@contextlib.asynccontextmanager
+async def following(replica):
+    """A replica that runs, and has caught up."""
+    task = asyncio.create_task(replica.run())
+    try:
+        await until(lambda: replica.caught_up.is_set() or task.done())
+        if task.done():
+            task.result()
+        yield task
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await task

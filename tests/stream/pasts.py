@@ -6,8 +6,9 @@ import numpy as np
 from aiokafka import TopicPartition
 
 from stream.config import Settings
+from stream.followed import followed_topics, learning_config
 from stream.refold import NO_SNAPSHOT
-from stream.replica import Replica, followed_topics, learning_config
+from stream.replica import Replica
 from stream.work import work
 from stream.worker import engine, model_config, recommender
 from tests.stream.records import DictStore, T, record, records, shop_events

@@ -1,4 +1,3 @@
-import re
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +6,7 @@ import pytest
 from state.event import EventRules
 from state.policy.registry import make_policy
 from state.step import DEFAULT_SLATE_TYPES
-from stream.config import DAY, ConfigError, Settings, load_settings, settings_table
+from stream.config import DAY, ConfigError, Settings, load_settings
 from stream.environment import env_name
 
 
@@ -129,27 +128,6 @@ def test_a_weight_of_a_source_that_there_is_not_is_named(monkeypatch: pytest.Mon
     (told,) = problems_of()
     assert told.startswith("FRESHSLATE_SOURCE_WEIGHTS: ")
     assert "'hours=0.1' is not one of session_knn, " in told
-
-
-def test_the_table_has_a_described_row_for_every_setting() -> None:
-    rows = settings_table(load_settings(inputs="clicks,purchases"))
-    assert len(rows) == len(Settings.model_fields)
-    assert all(row.description for row in rows)
-    table = {row.env: row for row in rows}
-    assert table["FRESHSLATE_INPUTS"][1:4] == ("clicks,purchases", "events", "topics")
-    assert table["FRESHSLATE_INSTANCE_ID"].value == ""
-    assert table["FRESHSLATE_LOG_LEVEL"].description.startswith("[debug | info | warning | error] ")
-    (row,) = (row for row in rows if row.env == "FRESHSLATE_SOURCES")
-    assert (row.value, row.default) == ("", "")
-
-
-def test_every_number_has_a_unit_and_every_name_with_a_unit_agrees() -> None:
-    rows = settings_table(load_settings())
-    for row in rows:
-        if re.fullmatch(r"[\d.]+", row.default):
-            assert row.unit, row.env
-        assert row.env.endswith("_SECONDS") == (row.unit == "s"), row.env
-        assert row.env.endswith("_BYTES") == (row.unit == "bytes"), row.env
 
 
 def test_defaults_agree_with_the_engines_own() -> None:

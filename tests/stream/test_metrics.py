@@ -30,7 +30,6 @@ from stream.metrics import (
     RESTORED,
     STAGES,
     Metrics,
-    metrics_table,
 )
 
 BASE_UNITS = {"seconds", "bytes", "ratio"}
@@ -113,12 +112,6 @@ def test_no_name_is_declared_twice():
 def test_latency_has_a_bound_at_each_objective():
     bounds = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.35, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30, 60)
     assert EVENT_TO_SLATE.buckets == RECORD_TO_SLATE.buckets == bounds
-
-
-def test_the_table_has_a_row_per_metric():
-    table = metrics_table()
-    assert [row.name for row in table] == [metric.name for metric in METRICS]
-    assert table[0] == (EVENTS.name, "counter", "topic, type", "events", EVENTS.help)
 
 
 # Exposition ------------------------------------------------------------------------------------------

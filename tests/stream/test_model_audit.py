@@ -12,6 +12,7 @@ from state.models import Models
 from state.posterior.posterior import Posterior
 from stream.codecs import decode_delta, decode_reward, encode_delta, encode_item, encode_reward
 from stream.config import Settings
+from stream.followed import learning_config
 from stream.model_audit import (
     Content,
     content,
@@ -20,7 +21,6 @@ from stream.model_audit import (
     fold_posterior,
     posterior_differences,
 )
-from stream.replica import learning_config
 from stream.worker import model_config
 from tests.state.posterior.made import delta, rewards
 from tests.state.posterior.made import log as feedback_log

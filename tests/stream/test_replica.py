@@ -1,7 +1,6 @@
 """What the replica makes of its topics, over a consumer in memory; the real one is in `tests/kafka`."""
 
 import asyncio
-import contextlib
 import errno
 import logging
 import os
@@ -21,11 +20,12 @@ from state.retrieval.blend import Query, retrieve
 from state.retrieval.config import ModelConfig
 from state.retrieval.source import CandidateSource
 from stream.codecs import encode_delta
-from stream.replica import FollowedTopics, Replica
+from stream.followed import FollowedTopics
+from stream.replica import Replica
 from tests.state.posterior.made import delta, rewards
 from tests.state.retrieval.shops import make_delta, make_interactions
 from tests.stream.fakes import until
-from tests.stream.logs import D0, D1, ITEMS, R0, R1, SHOWN, Consumer, feedback
+from tests.stream.logs import D0, D1, ITEMS, R0, R1, SHOWN, Consumer, feedback, following
 from tests.stream.records import T, record
 
 CONFIG = ModelConfig(max_sessions=1024)
@@ -63,20 +63,6 @@ def make(path, monkeypatch):
         return Replica("b:1", **(arguments | {"snapshot_seconds": 3600.0} | changes))
 
     return replica
-
-
-@contextlib.asynccontextmanager
-async def following(replica):
-    task = asyncio.create_task(replica.run())
-    try:
-        await until(lambda: replica.caught_up.is_set() or task.done())
-        if task.done():
-            task.result()
-        yield task
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await task
 
 
 def same(left, right):
@@ -427,8 +413,7 @@ async def test_exposures_and_rewards_of_all_partitions_are_folded(make):
         assert replica.folded["rewards"] == len(rewards(SHOWN))
 
 
-async def test_new_beliefs_are_told_when_more_has_matured_and_only_then(make, monkeypatch):
-    monkeypatch.setattr(stream.replica, "_REFRESH_SECONDS", 0.0)
+async def test_new_beliefs_are_told_when_more_has_matured_and_only_then(make):
     logs, told = feedback(), []
     replica = make(Consumer(logs))
     replica.believe(told.append)
@@ -601,7 +586,7 @@ async def test_the_journal_has_every_run_and_a_snapshot_hands_on_what_nobody_was
     async with following(first):
         said = first.journal.said()
         assert {(run.topic, run.first, run.end) for run in said.runs} >= {(1, 0, 1)}
-        assert said.offsets == ((4,), (1,))
+        assert said.offsets == ((4,), (1,), ())
         await first.save()
     second = make(Consumer(logs))
     second.journal.worker = "w2"

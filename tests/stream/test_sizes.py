@@ -7,6 +7,7 @@ from prometheus_client import generate_latest
 from state.models import Models
 from state.posterior.config import LearningConfig
 from stream.config import Settings
+from stream.followed import FollowedTopics
 from stream.metrics import (
     ASSIGNED,
     BUILD,
@@ -28,7 +29,7 @@ from stream.metrics import (
     SST_BYTES,
 )
 from stream.ranker import RankerFollower
-from stream.replica import FollowedTopics, Replica
+from stream.replica import Replica
 from stream.sizes import measure_build, measure_ranker, measure_sizes
 from tests.state.retrieval.shops import make_delta
 from tests.stream.fakes import Rig

@@ -5,9 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from stream.config import SettingRow
 from stream.entry_points import PluginRow
 from stream.screens.settings import plain, print_model, print_plugins, print_settings
+from stream.settings_table import SettingRow
 
 ROWS = [
     SettingRow("FRESHSLATE_PARTITIONS", "16", "8", "partitions", "Partitions of every topic. " * 8),

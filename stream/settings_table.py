@@ -1,0 +1,43 @@
+"""All settings as rows, for people."""
+
+from typing import NamedTuple
+
+from stream.config import Settings
+from stream.environment import env_name
+
+
+class SettingRow(NamedTuple):
+    """One setting, for people."""
+
+    env: str
+    value: str
+    default: str
+    unit: str
+    description: str
+
+
+def settings_table(settings: Settings) -> list[SettingRow]:
+    """One row per setting, in the order of the class."""
+    return [
+        SettingRow(
+            env_name(name),
+            _shown(getattr(settings, name)),
+            _shown(field.default),
+            str((field.json_schema_extra or {}).get("unit", "")),  # type: ignore[union-attr]  # `setting` gives a dict
+            _choices(field.annotation) + (field.description or ""),
+        )
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, tuple):
+        return str(value)
+    return ",".join(each if isinstance(each, str) else "{}={:g}".format(*each) for each in value)
+
+
+def _choices(annotation: object) -> str:
+    names = getattr(annotation, "__args__", ()) if "Literal" in str(annotation) else ()
+    return f"[{' | '.join(map(str, names))}] " if names else ""
