@@ -89,7 +89,7 @@ def with_slate(waiting: Waiting, opened: OpenSlate, rules: RewardRules) -> Waiti
     first = max(0, len(every) - MAX_OPEN_SLATES)
     while every[first].time < oldest:
         first += 1
-    gone = [slate for slate in every[:first] if slate.answered]
+    gone = [slate for slate in every[:first] if slate.answered] if first else ()
     if gone or (touched and touched[0].time < oldest):
         touched = _touched([*touched, *gone], opened.time, rules)
     return Waiting(every[first:], touched)
