@@ -35,7 +35,6 @@ from stream.topic_names import TopicNames
 __all__ = ["ConfigError", "Settings", "load_settings"]
 
 DAY: Final = 86_400
-LOG_CANDIDATES: Final = 0.1
 _CYCLE_EVENTS: Final = {"exactly_once": 6000, "at_least_once": 2000}
 
 
@@ -193,10 +192,10 @@ class Settings(TopicNames, BaseSettings):
         "is followed within seconds, a wrong one refused.",
     )
     log_candidates: float = setting(
-        LOG_CANDIDATES,
+        0.1,
         "share",
         "Share of slates, by a hash of their ids, that say all candidates with scores and contexts: what "
-        "learning and judging other policies needs. Some 2.5 KB a slate.",
+        "learning and judging other policies needs. Some 2.3 KB more each.",
         ge=0,
         le=1,
     )

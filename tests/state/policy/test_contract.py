@@ -4,13 +4,16 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from state.contracts.learning import LearningPolicyContract
-from state.contracts.policies import DRAWS, SHAPES, SIGMAS, SLOTS, PolicyContract, seeds
+from state.contracts.learning import LearningPolicyContract, candidates_of, known_of_world, one
+from state.contracts.policies import DRAWS, SHAPES, SIGMAS, SLOTS, PolicyContract, limits_over, seeds
 from state.policy.base import choose
 from state.policy.epsilon_greedy import EpsilonGreedy
 from state.policy.greedy import Greedy
 from state.policy.learned import Learned
+from state.policy.limits import closed
 from state.policy.linear_ts import LinearTS
 from state.policy.registry import POLICY_NAMES
 from state.policy.river_model import RiverModel
@@ -65,6 +68,55 @@ class TestGreedy(PolicyContract):
     @pytest.fixture
     def policy(self):
         return Greedy()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(LEARNING),
+    st.integers(1, 40),
+    st.integers(0, 2**53 - 1),
+    st.lists(st.integers(-1, 3), min_size=1, max_size=6),
+    st.lists(st.integers(1, 3), min_size=4, max_size=4),
+    st.booleans(),
+)
+def test_whatever_is_asked_a_learning_policy_says_what_it_does(policy, count, seed, groups, most, limited):
+    """Any contexts, beliefs and limits: probabilities sum to 1, and the drawn one is what is logged."""
+    contexts, scores = candidates_of(seed % 1009, count)
+    known = known_of_world(seed % 13)
+    limits = limits_over(count, groups, most) if limited else None
+    slate, propensities = one(policy, contexts, scores, known, slots=6, seed=seed, limits=limits)
+    above = []
+    for index, propensity in zip(slate.tolist(), propensities.tolist(), strict=True):
+        barred = above if limits is None else closed(limits, 0, above)
+        assert index not in barred
+        distribution = policy.distribution_of(contexts, scores, barred, known)
+        assert math.isclose(distribution.sum(), 1.0, rel_tol=1e-12)
+        assert math.isclose(propensity, distribution[index], rel_tol=2e-7)
+        above.append(index)
+    left = count - len(above if limits is None else closed(limits, 0, above))
+    assert len(above) == 6 or left == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(POLICIES),
+    st.lists(st.floats(0.0, 1e6, width=32), min_size=1, max_size=40),
+    st.integers(0, 2**53 - 1),
+    st.lists(st.integers(-1, 3), min_size=1, max_size=6),
+    st.lists(st.integers(1, 3), min_size=4, max_size=4),
+)
+def test_whatever_the_scores_a_policy_says_what_it_does(policy, scores, seed, groups, most):
+    scores = np.sort(np.array(scores, np.float32))[::-1].copy()
+    limits = limits_over(len(scores), groups, most)
+    above = []
+    for index, propensity in zip(*choose(policy, scores, 6, seed, limits=limits), strict=True):
+        barred = closed(limits, 0, above)
+        assert index not in barred
+        distribution = policy.distribution(scores, barred)
+        assert math.isclose(distribution.sum(), 1.0, rel_tol=1e-12)
+        assert math.isclose(propensity, distribution[index], rel_tol=1e-6)
+        above.append(int(index))
+    assert len(above) == 6 or len(closed(limits, 0, above)) == len(scores)
 
 
 def test_every_registered_policy_is_under_contract():
