@@ -66,7 +66,6 @@ def further(evidence: Evidence) -> dict[str, Terms]:
     decisions = evidence.decisions
     ratios = np.array(evidence.weights)
     ratios[:, 1:] /= evidence.weights[:, :-1]
-    del policy
     return {
         "standard IPS": standard(decisions.rewards, ratios),
         "independent, given the items above": independent(decisions.rewards, ratios),

@@ -11,8 +11,8 @@ def replay(rewards: Doubles, weights: Doubles, rng: np.random.Generator, *, boun
 
     What is kept is distributed as if B had drawn it, so its plain mean is unbiased; with uniform logging over
     m choices, w = m pi_B, it is Li et al.'s replayer. Assumes what IPS does, and a bound that holds: rows
-    with a larger weight count too little. Wastes data (a share of 1 / bound is kept), in exchange for real rows
-    that anything may be computed from, also by a policy that learns on the way.
+    with a larger weight count too little. Wastes data (a share of 1 / bound is kept), in exchange for real
+    rows that anything may be computed from, also by a policy that learns on the way.
 
     Args:
         rewards: [n]

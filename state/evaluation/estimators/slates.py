@@ -55,7 +55,7 @@ def independent(rewards: Doubles, marginals: Doubles, *, normalised: bool = True
 
     Assumes that a reward depends on its item and position only. Then it has the least variance of the three.
 
-    `marginals` [n, k] are ratios of probabilities over everything that can stand above. Ratios given the items
+    `marginals` [n, k] are ratios of probabilities over all that can stand above. Ratios given the items
     above are others, except at position 1 and where items may come twice: with them this asks what B would
     put below what A has put above, where A has often spent the best items, and is too high or too low by
     more with each position (docs/evaluation.md has the size of it). The marginals of most policies have no
