@@ -13,6 +13,8 @@ from rich.console import Console
 
 from agents.evaluation import EXAMPLES, evaluate
 from agents.file_options import Catalogue, Columns, FormatName, Limit, event_file
+from agents.offpolicy import EXAMPLES as OPE_EXAMPLES
+from agents.offpolicy import ope
 from agents.options import milliseconds_of, quiet
 from agents.ranker import ranker, train_ranker
 from state.errors import FreshslateError
@@ -370,6 +372,7 @@ def compare(
 
 
 app.command(epilog=EXAMPLES)(evaluate)
+app.command(epilog=OPE_EXAMPLES)(ope)
 app.command(
     "train-ranker",
     epilog="Examples: [bold]freshslate train-ranker --since 7d[/], "

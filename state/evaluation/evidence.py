@@ -18,6 +18,7 @@ from typing import Final
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from state.errors import FreshslateError
 from state.evaluation.decisions import Decisions
@@ -30,7 +31,7 @@ from state.evaluation.estimators.slates import (
     prefix_weights,
     reward_interaction,
 )
-from state.evaluation.estimators.terms import Terms, mean_of
+from state.evaluation.estimators.terms import Terms, mean_of, weighted_sum
 from state.evaluation.probabilities import expectations, probabilities
 from state.evaluation.reward_model import fit_rewards
 from state.policy.base import Policy
@@ -62,7 +63,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     everything: Decisions
     """All of them, for what the logged policies earned."""
     weights: Doubles
-    """[n, k] prefix weights."""
+    """[n, k] prefix weights; [n, m k] for m policies with shares, one after the other."""
     terms: dict[str, Terms]
     balanced: bool
     """Whether weights are those of the mixture."""
@@ -100,11 +101,10 @@ def gather(
     said, model = _expect(kept, policy, rng, on_progress)
     mixture, disagreeing = _mixture(kept, arms)
     ratios = said / (kept.propensities if mixture is None else mixture)
-    weights = prefix_weights(ratios)
     return Evidence(
         decisions=kept,
         everything=decisions,
-        weights=weights,
+        weights=prefix_weights(ratios),
         terms=_terms(kept.rewards, ratios, model, rng),
         balanced=mixture is not None,
         disagreeing=disagreeing,
@@ -112,7 +112,47 @@ def gather(
     )
 
 
-def _judges(decisions: Decisions, policy: Policy) -> tuple[Ints, tuple[str, ...]]:
+def gather_mix(
+    decisions: Decisions,
+    judged: Sequence[tuple[Policy, float]],
+    *,
+    arms: Sequence[Policy] = (),
+    seed: int = 1,
+    on_progress: OnProgress | None = None,
+) -> Evidence:
+    """`gather` for several policies that each serve a share of users: the estimates' weighted sum.
+
+    It needs support for each of them.
+
+    Args:
+        decisions: The log.
+        judged: Policies and their shares, which sum to 1.
+        arms: As for `gather`.
+        seed: As for `gather`.
+        on_progress: As for `gather`; is told for each policy.
+
+    Raises:
+        OffPolicyError: As for `gather`.
+    """
+    rows, deterministic = _judges(decisions, None)
+    if not rows.size:
+        raise OffPolicyError(_nothing_left(decisions, deterministic))
+    kept = decisions.taken(rows)
+    found = [gather(kept, policy, arms=arms, seed=seed, on_progress=on_progress) for policy, _ in judged]
+    shares = [share for _, share in judged]
+    terms = {
+        name: weighted_sum(shares, [evidence.terms[name] for evidence in found]) for name in found[0].terms
+    }
+    return replace(
+        found[0],
+        everything=decisions,
+        weights=np.hstack([evidence.weights for evidence in found]),
+        terms=terms,
+        deterministic=deterministic,
+    )
+
+
+def _judges(decisions: Decisions, policy: Policy | None) -> tuple[Ints, tuple[str, ...]]:
     """Rows of policies that can judge another one, and the names of those that cannot.
 
     A policy that took each item with probability 1 though there were others has tried nothing else.
@@ -122,7 +162,7 @@ def _judges(decisions: Decisions, policy: Policy) -> tuple[Ints, tuple[str, ...]
     had_choice = (at < drawn.sizes[:, None]) & (drawn.counts[:, None] - at > 1)
     explores = (had_choice & (decisions.propensities < 1)).any(axis=1)
     explored = set(np.unique(decisions.arms[explores]).tolist())
-    itself = f"{policy.name}/{policy.version}"
+    itself = policy and f"{policy.name}/{policy.version}"
     stiff = [
         arm
         for arm in np.unique(decisions.arms).tolist()

@@ -105,7 +105,7 @@ def judge(evidence: Evidence, *, rows: Ints | None = None, seed: int = 1, rounds
         logged=_logged(decisions.rewards[chosen], users),
         arms=_arms(evidence.everything if rows is None else decisions.taken(chosen)),
         estimates=estimates,
-        supported_positions=_supported(evidence.weights[chosen]),
+        supported_positions=_supported(evidence.weights[chosen], decisions.rewards.shape[1]),
     )
 
 
@@ -179,7 +179,7 @@ def _estimate(terms: Terms, baseline: Terms, users: Ints, whole: Support, bootst
 def _bernstein(terms: Terms, rewards: Doubles, users: Ints) -> tuple[float, float]:
     highest, lowest = max(0.0, float(rewards.max())), min(0.0, float(rewards.min()))
     scale = float(terms.weights.max()) * rewards.shape[1]
-    return bernstein_interval(terms.numerators[:, 0], users, lowest * scale, highest * scale)
+    return bernstein_interval(terms.numerators.sum(axis=1), users, lowest * scale, highest * scale)
 
 
 def _logged(rewards: Doubles, users: Ints) -> Logged:
@@ -200,9 +200,9 @@ def _arms(decisions: Decisions) -> dict[str, Logged]:
     return found
 
 
-def _supported(weights: Doubles) -> int:
-    """How many positions from the top have weights that are not refused."""
-    for position, column in enumerate(weights.T):
-        if support_of(column.reshape(-1, 1)).refusal is not None:
+def _supported(weights: Doubles, positions: int) -> int:
+    """How many positions from the top have weights that are not refused, for every judged policy."""
+    for position in range(positions):
+        if support_of(weights[:, position::positions]).refusal is not None:
             return position
-    return int(weights.shape[1])
+    return positions
