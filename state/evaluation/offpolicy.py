@@ -93,7 +93,8 @@ def judge(evidence: Evidence, *, rows: Ints | None = None, seed: int = 1, rounds
     baseline = mean_of(decisions.rewards[chosen].sum(axis=1))
     rng = np.random.default_rng(seed)
     estimates = {}
-    whole = support_of(evidence.weights[chosen])
+    # Known policies explore, so nothing is out of their reach.
+    whole = support_of(evidence.weights[chosen], unsupported=0.0 if evidence.balanced else None)
     for name, terms in evidence.terms.items():
         estimates[name] = _estimate(
             terms.taken(chosen), baseline, users, whole, partial(bootstrap_interval, rng=rng, rounds=rounds)

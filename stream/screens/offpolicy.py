@@ -1,6 +1,6 @@
 """Another policy beside the logged ones: tables, and what they mean in words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from rich.console import Console
@@ -113,9 +113,13 @@ def _estimates(judgement: Judgement) -> Table:
             table.add_row(name, Text("refused", "red"), NOTHING, NOTHING, *tail)
         else:
             table.add_row(name, f"{its.value:.4f}", _interval(its.ci95), _difference(its), *tail)
-    reasons = {its.refused for its in judgement.estimates.values() if its.refused}
-    table.caption = "\n".join(f"refused: {reason}" for reason in sorted(reasons)) or None
+    table.caption = _reasons(judgement.estimates.values())
     return table
+
+
+def _reasons(estimates: Iterable[Estimate]) -> str | None:
+    reasons = {its.refused for its in estimates if its.refused}
+    return "\n".join(f"refused: {reason}" for reason in sorted(reasons)) or None
 
 
 def _divided(division: str, parts: dict[str, Judgement]) -> Table:
@@ -134,6 +138,7 @@ def _divided(division: str, parts: dict[str, Judgement]) -> Table:
             f"{main.support.ess:,.0f}",
             slates,
         )
+    table.caption = _reasons(its.estimates[MAIN] for its in parts.values())
     return table
 
 

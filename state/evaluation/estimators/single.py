@@ -127,8 +127,8 @@ def shrunk(weights: Doubles, shrinkage: float) -> Doubles:
 def tuned(make: Callable[[float], Terms], choices: Iterable[float]) -> tuple[float, Terms]:
     """The choice of `tau` or `shrinkage` with the least estimated mean squared error, and its terms.
 
-    The error is the variance of the mean plus the squared bias, which is estimated by the difference from the
-    largest choice, the one that changes the weights least, less what is noise in that difference.
+    The error is the variance of the mean plus the squared difference from the largest choice, the one that
+    changes the weights least. That difference is bias and noise together, so it leans to the largest.
 
     Args:
         make: Gives the terms, one column over the same rows, for a choice.
@@ -143,9 +143,7 @@ def tuned(make: Callable[[float], Terms], choices: Iterable[float]) -> tuple[flo
 
     def error(terms: Terms) -> float:
         values = terms.numerators[:, 0]
-        apart = values - reference
-        bias_squared = max(0.0, float(apart.mean()) ** 2 - float(apart.var()) / rows)
-        return bias_squared + float(values.var()) / rows
+        return float((values - reference).mean()) ** 2 + float(values.var()) / rows
 
     return min(found, key=lambda pair: error(pair[1]))
 

@@ -26,21 +26,21 @@ class Support(Struct, frozen=True):
     mean_weight: float
     """1 where A can choose all that B chooses; short of it by B's mass outside A's reach."""
     unsupported: float
-    """B's mass outside A's reach that is certain: what `mean_weight` is short of 1 by more than two standard
-    errors, or the exact share where A's probabilities are known."""
+    """B's mass outside A's reach that is certain: what `mean_weight` is short of 1 by more than three
+    standard errors, or the exact share where A's probabilities are known."""
 
     @property
     def refusal(self) -> str | None:
         """Why an estimate on these weights is not to be printed; None where it may be."""
-        if self.unsupported > MAX_UNSUPPORTED:
-            return (
-                f"{self.unsupported:.0%} of what the policy would choose could not be chosen by the logged"
-                f" one (at most {MAX_UNSUPPORTED:.0%}): nothing is known of its rewards"
-            )
         if self.ess < MIN_ESS:
             return (
                 f"effective sample size {self.ess:.1f} (at least {MIN_ESS:.0f}): the largest weight is"
                 f" {self.largest:,.0f}, and a few slates would decide"
+            )
+        if self.unsupported > MAX_UNSUPPORTED:
+            return (
+                f"{self.unsupported:.0%} of what the policy would choose is out of the logged one's reach"
+                f" (at most {MAX_UNSUPPORTED:.0%}): nothing is known of its rewards"
             )
         return None
 
@@ -75,7 +75,7 @@ def _column(weights: Doubles) -> Support:
         float(weights.max()),
         float(top.sum()) / total,
         mean,
-        max(0.0, 1.0 - mean - 2.0 * float(error)),
+        max(0.0, 1.0 - mean - 3.0 * float(error)),
     )
 
 

@@ -84,6 +84,6 @@ def reward(slate: Slate, position: int, *, worth: float = 1.0, after: int = 5_00
 def rewards_of(decisions: Decisions, slates: list[Slate]) -> list[Reward]:
     """A reward for each position that earned one."""
     return [
-        reward(slates[row], at + 1, worth=float(decisions.rewards[row, at]))
+        reward(slates[row], int(at) + 1, worth=float(decisions.rewards[row, at]))
         for row, at in zip(*np.nonzero(decisions.rewards), strict=True)
     ]

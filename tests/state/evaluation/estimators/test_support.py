@@ -35,7 +35,7 @@ def test_mass_that_the_log_could_not_choose_is_refused() -> None:
     weights = np.full((10_000, 1), 0.7)
     found = support_of(weights)
     assert found.unsupported == pytest.approx(0.3)
-    assert "30% of what the policy would choose could not be chosen" in str(found.refusal)
+    assert "30% of what the policy would choose is out of the logged one's reach" in str(found.refusal)
 
 
 def test_a_mean_weight_that_is_short_by_chance_is_not_refused() -> None:
