@@ -16,7 +16,8 @@ from stream.interrupt import Interruptible
 from stream.times import now_ms, parse_iso
 
 if TYPE_CHECKING:
-    from stream.offpolicy import OnProgress, Read, Window
+    from stream.offpolicy import Asked, OnProgress, Read, Result, Window
+    from stream.policy_text import Arms
 
 EXAMPLES = (
     "Examples: [bold]freshslate ope --from 7d --policy softmax:temperature=0.3[/], "
@@ -46,52 +47,72 @@ def ope(
     (FRESHSLATE_LOG_CANDIDATES) drawn by policies that explore. What the log cannot answer is refused, with
     what to do; the exit code is then 1.
     """
-    from msgspec import json  # noqa: PLC0415
-
     from stream.charts import check_charts, plot_judgement  # noqa: PLC0415
-    from stream.offpolicy import Asked, Window, as_json, evaluate_policy  # noqa: PLC0415 - numba takes a second
-    from stream.policy_text import parse_policies  # noqa: PLC0415
+    from stream.offpolicy import evaluate_policy  # noqa: PLC0415 - numba takes a second to import
     from stream.screens.offpolicy import print_result  # noqa: PLC0415
     from stream.worker import shares  # noqa: PLC0415
 
     quiet()
     out, settings = Console(), load_settings()
+    judged, asked, window = _judged(policy), _asked(positions, by, seed), _window(since, until, mature)
+    if plot is not None:
+        check_charts(plot)
+    with _progress(out) as tell:
+        read = _read(log, window, tell)
+        known = (*shares(settings).policies, *(one for one, _ in judged))
+        found = evaluate_policy(read, judged, asked, known=known, on_progress=tell)
+    print_result(out, found, policy, window)
+    if result is not None:
+        _write(result, found, judged, window)
+    if plot is not None:
+        plot_judgement(found.whole, f"{policy}, from the log", plot)
+    if found.refused:
+        raise typer.Exit(1)
+
+
+def _judged(policy: str) -> "Arms":
+    from stream.policy_text import parse_policies  # noqa: PLC0415
+
+    try:
+        return parse_policies(policy)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _asked(positions: int | None, by: str, seed: int) -> "Asked":
+    from stream.offpolicy import Asked  # noqa: PLC0415
+
     divisions = tuple(part.strip() for part in by.split(",") if part.strip())
     if strange := set(divisions) - {"scenario", "day"}:
         message = f"--by knows scenario and day, not {', '.join(sorted(strange))}"
         raise typer.BadParameter(message)
-    try:
-        judged = parse_policies(policy)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    if plot is not None:
-        check_charts(plot)
+    return Asked(positions, divisions, seed)
+
+
+def _window(since: str, until: str, mature: str) -> "Window":
+    from stream.offpolicy import Window  # noqa: PLC0415
+
     now = now_ms()
     window = Window(time_of(since, now), time_of(until, now), milliseconds_of(mature))
     if window.since >= window.until:
         message = f"--from {since} is not before --to {until}"
         raise typer.BadParameter(message)
-    with _progress(out) as tell:
-        read = _read(log, window, tell)
-        known = (*shares(settings).policies, *(one for one, _ in judged))
-        found = evaluate_policy(
-            read, judged, Asked(positions, divisions, seed), known=known, on_progress=tell
-        )
-    print_result(out, found, policy, window)
-    if result is not None:
-        asked = {
-            "policy": policy,
-            "arms": [(one.name, one.version, share) for one, share in judged],
-            "from": window.since,
-            "to": window.until,
-            "mature_ms": window.mature_ms,
-            "seed": seed,
-        }
-        result.write_bytes(json.format(json.encode(as_json(found, asked)), indent=2))
-    if plot is not None:
-        plot_judgement(found.whole, f"{policy}, from the log", plot)
-    if found.whole.estimates["dr"].value is None:
-        raise typer.Exit(1)
+    return window
+
+
+def _write(path: Path, found: "Result", judged: "Arms", window: "Window") -> None:
+    """Everything as JSON."""
+    from msgspec import json  # noqa: PLC0415
+
+    from stream.offpolicy import as_json  # noqa: PLC0415
+
+    asked = {
+        "policies": [(one.name, one.version, share) for one, share in judged],
+        "from": window.since,
+        "to": window.until,
+        "mature_ms": window.mature_ms,
+    }
+    path.write_bytes(json.format(json.encode(as_json(found, asked)), indent=2))
 
 
 def time_of(text: str, now: int) -> int:

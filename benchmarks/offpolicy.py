@@ -44,6 +44,8 @@ CANDIDATES: Final[dict[str, Policy]] = {
     "random": Uniform(),
 }
 """What the ranking study judges."""
+ROUNDS: Final = 200
+"""Bootstrap draws of the coverage study."""
 WORLD_SEED: Final = 20_000
 TRUTH_SLATES: Final = 400_000
 
@@ -80,7 +82,7 @@ def coverage(name: str, policy: Policy, slates: int, seeds: int, truth_slates: i
     for seed in track(range(seeds), f"coverage, {name}", console=Console(stderr=True)):
         evidence = evidence_of(slates, policy, seed)
         users = evidence.decisions.users
-        for its, estimate in judge(evidence, seed=seed).estimates.items():
+        for its, estimate in judge(evidence, seed=seed, rounds=ROUNDS).estimates.items():
             if estimate.value is None:
                 refused[its] = refused.get(its, 0) + 1
                 continue
@@ -184,7 +186,7 @@ def speed(slates: int) -> dict[str, float]:
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     made = argparse.ArgumentParser(prog="python -m benchmarks.offpolicy", description=__doc__)
-    made.add_argument("--seeds", type=int, default=200, help="logs of the coverage study")
+    made.add_argument("--seeds", type=int, default=400, help="logs of the coverage study")
     made.add_argument("--slates", type=int, default=8_000, help="of each such log")
     made.add_argument(
         "--ranking-slates", type=int, default=40_000, help="of the one log of the ranking study"

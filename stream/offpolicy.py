@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from state.evaluation.decisions import DecisionLog, Decisions
 from state.evaluation.evidence import Evidence, OffPolicyError, gather, gather_mix
-from state.evaluation.offpolicy import Judgement, groups, judge
+from state.evaluation.offpolicy import MAIN, Judgement, groups, judge
 from state.policy.base import Policy
 from state.retrieval.arrays import DAY_MS
 from stream.codecs import decode_reward, decode_slate
@@ -67,6 +67,11 @@ class Result(Struct, frozen=True, kw_only=True):
     """By `scenario` or `day`, and by which of them."""
     read: Read
     evidence: Evidence
+
+    @property
+    def refused(self) -> bool:
+        """Whether the log cannot answer for all of it."""
+        return self.whole.estimates[MAIN].value is None
 
 
 async def read_topics(settings: Settings, window: Window, on_progress: OnProgress) -> Read:
