@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from state.evaluation.decisions import DecisionLog, Decisions
+from state.evaluation.decisions import LEFT_OUT, DecisionLog, Decisions
 from state.evaluation.evidence import Evidence, OffPolicyError, gather, gather_mix
 from state.evaluation.offpolicy import MAIN, Judgement, groups, judge
 from state.policy.base import Policy
@@ -75,7 +75,7 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 async def read_topics(settings: Settings, window: Window, on_progress: OnProgress) -> Read:
-    """Read the window from the topics; about 2 KB of memory a slate with 60 candidates.
+    """Read the window from the topics; about 5 KB of memory a slate.
 
     Raises:
         OffPolicyError: The topics do not exist.
@@ -133,6 +133,10 @@ def evaluate_policy(
     Raises:
         OffPolicyError: The log cannot answer.
     """
+    if read.left_out and not read.decisions.rows:
+        reasons = (f"{count:,}: {LEFT_OUT[reason]}" for reason, count in read.left_out.items())
+        message = f"none of the slates can be used; {'; '.join(reasons)}"
+        raise OffPolicyError(message)
     decisions = read.decisions if asked.positions is None else read.decisions.first(asked.positions)
     seed = asked.seed
 

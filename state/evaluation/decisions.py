@@ -24,6 +24,8 @@ LEFT_OUT: Final = {
     "repeated": "they came twice; the first counts",
     "empty": "they hold no item",
     "foreign_item": "an item of theirs is not among their candidates: something else writes to the topic",
+    "bad_pool": "their candidates contradict themselves: scores below 0, contexts of another size",
+    "bad_propensity": "a propensity of theirs is not above 0 and at most 1",
     "limited": "a category's limit was in force: what it left to choose from is not logged",
     "bad_reward": "a reward of theirs is no number",
 }
@@ -93,7 +95,7 @@ class _Row(NamedTuple):
 
 
 class DecisionLog:
-    """Folds slates, then rewards, into decisions. About 2 KB of memory a slate with 60 candidates.
+    """Folds slates, then rewards, into decisions. About 5 KB of memory a slate.
 
     Args:
         since: Slates from this time on, epoch milliseconds.
@@ -197,14 +199,23 @@ class DecisionLog:
         index = {item: number for number, item in enumerate(pool.items)}
         chosen = [index.get(item.item_id, -1) for item in slate.items]
         contexts = contexts_of(pool)
-        if -1 in chosen or contexts is None:
-            self._out[slate.slate_id] = "foreign_item"
+        scores = np.array(pool.scores, np.float32)
+        propensities = np.array([item.propensity for item in slate.items], np.float32)
+        reason = None
+        if -1 in chosen:
+            reason = "foreign_item"
+        elif contexts is None or not (np.isfinite(scores) & (scores >= 0)).all() or _repeats(chosen):
+            reason = "bad_pool"
+        elif not ((propensities > 0) & (propensities <= 1)).all():
+            reason = "bad_propensity"
+        if reason is not None or contexts is None:
+            self._out[slate.slate_id] = reason or "bad_pool"
             return
         self._rows[slate.slate_id] = _Row(
-            np.array(pool.scores, np.float32),
+            scores,
             contexts,
             np.array(chosen, np.int32),
-            np.array([item.propensity for item in slate.items], np.float32),
+            propensities,
             np.zeros(len(chosen)),
             self._users.intern(f"{slate.tenant}\0{slate.user_id}"),
             self._arms.intern(f"{slate.policy}/{slate.policy_version}"),
@@ -216,6 +227,10 @@ class DecisionLog:
     def _drop(self, slate_id: str, reason: str) -> None:
         del self._rows[slate_id]
         self._out[slate_id] = reason
+
+
+def _repeats(chosen: list[int]) -> bool:
+    return len(set(chosen)) < len(chosen)
 
 
 def contexts_of(pool: Pool) -> Bytes | None:

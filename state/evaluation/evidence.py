@@ -100,7 +100,9 @@ def gather(
     rng = np.random.default_rng(seed)
     said, model = _expect(kept, policy, rng, on_progress)
     mixture, disagreeing = _mixture(kept, arms)
-    ratios = said / (kept.propensities if mixture is None else mixture)
+    below = kept.propensities if mixture is None else mixture
+    # What underflows in the mixture would be a slate that is never drawn.
+    ratios = np.divide(said, below, out=np.zeros_like(said), where=below > 0)
     return Evidence(
         decisions=kept,
         everything=decisions,
@@ -202,7 +204,8 @@ def _mixture(decisions: Decisions, arms: Sequence[Policy]) -> tuple[Doubles | No
         logged = decisions.propensities[its]
         wrong += int((np.abs(said[its] - logged) > AGREEMENT * logged).any(axis=1).sum())
         mixture += its.mean() * np.cumprod(said, axis=1)
-    mixture[:, 1:] /= mixture[:, :-1].copy()
+    above = mixture[:, :-1].copy()
+    mixture[:, 1:] = np.divide(mixture[:, 1:], above, out=np.zeros_like(above), where=above > 0)
     return mixture, wrong
 
 

@@ -78,10 +78,14 @@ def test_an_export_of_other_days_has_nothing(folder: Path) -> None:
         evaluate_policy(read, ((SHARP, 1.0),), Asked())
 
 
-def test_slates_without_candidates_are_counted(tmp_path: Path) -> None:
+def test_slates_without_candidates_are_counted_and_said(tmp_path: Path) -> None:
     export(LOG.taken(np.arange(20, dtype=np.int32)), tmp_path, pools=False)
     read = read_export(tmp_path, WINDOW, lambda *_: None)
     assert read.left_out == {"no_pool": 20}
+    with pytest.raises(
+        OffPolicyError, match=r"20: their candidates are not logged .FRESHSLATE_LOG_CANDIDATES"
+    ):
+        evaluate_policy(read, ((SHARP, 1.0),), Asked())
 
 
 def test_a_folder_that_is_not_there_is_refused_with_how_to_write_it(tmp_path: Path) -> None:

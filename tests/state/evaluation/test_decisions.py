@@ -83,9 +83,14 @@ def test_rewards_that_count_for_no_slate_are_counted() -> None:
         (replace(SLATES[0], time=LATER), "outside"),
         (replace(SLATES[0], items=()), "empty"),
         (replace(SLATES[0], pool=replace(POOL, items=("x",), scores=(1.0,))), "foreign_item"),
-        (replace(SLATES[0], pool=replace(POOL, scores=POOL.scores[1:])), "foreign_item"),
-        (replace(SLATES[0], pool=replace(POOL, context="?")), "foreign_item"),
-        (replace(SLATES[0], pool=replace(POOL, context="AAAA")), "foreign_item"),
+        (replace(SLATES[0], pool=replace(POOL, scores=POOL.scores[1:])), "bad_pool"),
+        (replace(SLATES[0], pool=replace(POOL, context="?")), "bad_pool"),
+        (replace(SLATES[0], pool=replace(POOL, context="AAAA")), "bad_pool"),
+        (replace(SLATES[0], pool=replace(POOL, scores=(*POOL.scores[:-1], -1.0))), "bad_pool"),
+        (replace(SLATES[0], pool=replace(POOL, scores=(math.nan, *POOL.scores[1:]))), "bad_pool"),
+        (replace(SLATES[0], items=(SLATES[0].items[0],) * 2), "bad_pool"),
+        (replace(SLATES[0], items=(replace(SLATES[0].items[0], propensity=0.0),)), "bad_propensity"),
+        (replace(SLATES[0], items=(replace(SLATES[0].items[0], propensity=1.5),)), "bad_propensity"),
     ],
 )
 def test_a_slate_that_cannot_be_used_is_counted_by_reason(slate, reason: str) -> None:
