@@ -47,13 +47,19 @@ CANDIDATES: Final[dict[str, Policy]] = {
 ROUNDS: Final = 200
 """Bootstrap draws of the coverage study."""
 WORLD_SEED: Final = 20_000
-TRUTH_SLATES: Final = 400_000
+TRUTH_SLATES: Final = 2_000_000
+OWN_SLATES: Final = 400_000
+"""Slates that each candidate of the ranking plays itself."""
+CHUNK: Final = 100_000
 
 
 def true_value(policy: Policy, slates: int) -> float:
     """The policy's value in the world, from slates that no log has seen."""
     rng = np.random.default_rng(WORLD_SEED)
-    return value_of(moments(slates, rng), policy, POSITIONS, rng)
+    parts = [min(CHUNK, slates - first) for first in range(0, slates, CHUNK)]
+    return float(
+        np.average([value_of(moments(part, rng), policy, POSITIONS, rng) for part in parts], weights=parts)
+    )
 
 
 def evidence_of(slates: int, policy: Policy, seed: int) -> Evidence:
@@ -192,14 +198,15 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         "--ranking-slates", type=int, default=40_000, help="of the one log of the ranking study"
     )
     made.add_argument("--ranking-seeds", type=int, default=20, help="how often the ranking study is done")
-    made.add_argument("--truth-slates", type=int, default=TRUTH_SLATES)
+    made.add_argument("--truth-slates", type=int, default=TRUTH_SLATES, help="from which truth is known")
+    made.add_argument("--own-slates", type=int, default=OWN_SLATES, help="of each policy played itself")
     made.add_argument("--json", type=Path, help="where numbers go")
     return made.parse_args(given)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Everything."""
-    earned = on_policy(options.truth_slates)
+    earned = on_policy(options.own_slates)
     return {
         "arguments": {key: str(value) for key, value in vars(options).items()},
         "coverage": [
