@@ -15,6 +15,8 @@ from agents.evaluation import EXAMPLES, evaluate
 from agents.export import EXPORT_EXAMPLES, export
 from agents.file_options import Catalogue, Columns, FormatName, Limit, event_file
 from agents.monitor import MONITOR_EXAMPLES, monitor
+from agents.offpolicy import EXAMPLES as OPE_EXAMPLES
+from agents.offpolicy import ope
 from agents.options import milliseconds_of, quiet
 from agents.policy import policy_app
 from agents.ranker import ranker, train_ranker
@@ -379,6 +381,7 @@ app.command(epilog=EXAMPLES)(evaluate)
 app.command(epilog=EXPORT_EXAMPLES)(export)
 app.command(epilog=MONITOR_EXAMPLES)(monitor)
 app.command("replay-state", epilog=REPLAY_STATE_EXAMPLES)(replay_state)
+app.command(epilog=OPE_EXAMPLES)(ope)
 app.command(
     "train-ranker",
     epilog="Examples: [bold]freshslate train-ranker --since 7d[/], "

@@ -1,9 +1,10 @@
-"""Charts of an evaluation as PNG; matplotlib is an extra."""
+"""Charts of evaluations as PNG; matplotlib is an extra."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from state.evaluation.offpolicy import Judgement
 from state.evaluation.results import ALL, Results, Row
 from stream.evaluation import EvaluationError
 
@@ -81,4 +82,29 @@ def plot_freshness(curves: Mapping[str, Sequence[tuple[str, Row]]], path: Path) 
             label.set_ha("right")
         axes.grid(visible=True, alpha=0.3)
     both[0].legend(fontsize="small")
+    figure.savefig(path)
+
+
+def plot_judgement(judgement: Judgement, title: str, path: Path) -> None:
+    """What each logged policy earned and each estimator says, with intervals; without refused ones."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
+
+    logged = [(f"logged {name}", arm.value, arm.ci95) for name, arm in judgement.arms.items()]
+    told = [(name, its.value, its.ci95) for name, its in judgement.estimates.items() if its.value is not None]
+    figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    for points, colour in ((logged, "tab:gray"), (told, "tab:blue")):
+        values = [value for _, value, _ in points]
+        bounds = [ci95 or (value, value) for _, value, ci95 in points]
+        whiskers = [
+            [value - low for value, (low, _) in zip(values, bounds, strict=True)],
+            [high - value for value, (_, high) in zip(values, bounds, strict=True)],
+        ]
+        names = [name for name, _, _ in points]
+        axes.errorbar(values, names, xerr=whiskers, fmt="o", capsize=4, color=colour)
+    axes.axvline(judgement.logged.value, color="tab:gray", linestyle="--", linewidth=1)
+    axes.invert_yaxis()
+    axes.grid(visible=True, axis="x", alpha=0.3)
+    axes.set_xlabel("reward per slate")
+    figure.suptitle(title)
     figure.savefig(path)

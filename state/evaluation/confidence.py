@@ -98,7 +98,7 @@ def ratio(numerators: NDArray[np.float64], denominators: NDArray[np.float64]) ->
     # Users for whom both are 0 add nothing to the sum.
     squares = ((numerators - value * denominators) ** 2)[counted]
     variance = users / (users - 1) * float(squares.sum()) / total**2
-    return Ratio(value, variance, users, _freedom(squares, users))
+    return Ratio(value, variance, users, freedom_of(squares, users))
 
 
 def student95(freedom: float) -> float:
@@ -117,7 +117,7 @@ def student95(freedom: float) -> float:
     return z + first / n + second / n**2 + third / n**3
 
 
-def _freedom(squares: NDArray[np.float64], users: int) -> float:
+def freedom_of(squares: NDArray[np.float64], users: int) -> float:
     """Degrees of freedom of a variance whose squared residuals these are, from their kurtosis.
 
     A variance s^2 of n draws with excess kurtosis k has itself the variance s^4 (2 / (n - 1) + k / n), which

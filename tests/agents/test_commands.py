@@ -29,6 +29,7 @@ NAMES = [
     ["inspect"],
     ["simulate"],
     ["compare"],
+    ["ope"],
     ["train-ranker"],
     ["ranker"],
 ]

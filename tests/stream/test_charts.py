@@ -3,9 +3,13 @@ import sys
 import pytest
 
 from state.evaluation.contenders import Engine
+from state.evaluation.evidence import gather
+from state.evaluation.offpolicy import judge
 from state.evaluation.results import ALL
-from stream.charts import check_charts, plot_freshness, plot_results
+from state.policy.softmax import Softmax
+from stream.charts import check_charts, plot_freshness, plot_judgement, plot_results
 from stream.evaluation import EvaluationError, MarkedEvents, Plan, Split, ask, compare_contenders, contenders
+from tests.state.evaluation.logged import world
 from tests.stream.evaluations import made
 
 PNG = b"\x89PNG"
@@ -39,3 +43,10 @@ def test_a_missing_folder_is_told_before_the_run(tmp_path) -> None:
     check_charts(tmp_path / "chart.png")
     with pytest.raises(EvaluationError, match="there is no folder"):
         check_charts(tmp_path / "none" / "chart.png")
+
+
+def test_a_judgement_becomes_a_png(tmp_path) -> None:
+    log = world(300, [(Softmax(temperature=0.3), 1.0)])
+    judgement = judge(gather(log, Softmax(temperature=0.25)), rounds=20)
+    plot_judgement(judgement, "made up", tmp_path / "judged.png")
+    assert (tmp_path / "judged.png").read_bytes().startswith(PNG)

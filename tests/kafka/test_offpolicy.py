@@ -1,0 +1,54 @@
+"""A decision log on a real broker, judged from its topics."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from aiokafka import AIOKafkaProducer
+from msgspec.structs import replace
+
+from state.evaluation.evidence import OffPolicyError, gather
+from state.policy.softmax import Softmax
+from state.policy.uniform import Uniform
+from stream.codecs import encode_reward, encode_slate
+from stream.offpolicy import Asked, Window, evaluate_policy, read_topics
+from stream.times import now_ms
+from tests.kafka.harness import shop
+from tests.state.evaluation.logged import DAY, rewards_of, slates_of, world
+
+WARM, RANDOM, SHARP = Softmax(temperature=0.3), Uniform(), Softmax(temperature=0.2)
+MINUTE = 60_000
+
+
+async def test_a_policy_is_judged_from_the_topics(broker: str, prefix: str, tmp_path: Path) -> None:
+    log = world(600, [(WARM, 0.8), (RANDOM, 0.2)])
+    end = now_ms() - 10 * MINUTE
+    # All of it in the last hours, and one more slate whose feedback may still come.
+    moved = [replace(each, time=end - (DAY + 86_400_000 - each.time) // 24) for each in slates_of(log)]
+    rewards = [
+        replace(each, time=moved[int(each.slate_id[1:])].time + 1_000) for each in rewards_of(log, moved)
+    ]
+    fresh = replace(moved[0], slate_id="fresh", time=now_ms() - 1_000)
+    async with shop(broker, prefix, tmp_path) as it:
+        async with AIOKafkaProducer(bootstrap_servers=broker, linger_ms=5) as producer:
+            for slate in (*moved, moved[3], fresh):
+                await producer.send(it.settings.slates_topic, encode_slate(slate), key=slate.user_id.encode())
+            for reward in rewards:
+                key = reward.user_id.encode()
+                await producer.send(it.settings.rewards_topic, encode_reward(reward), key=key)
+        window = Window(end - 86_400_000, now_ms(), 5 * MINUTE)
+        read = await read_topics(it.settings, window, lambda *_: None)
+    assert read.decisions.rows == 600
+    assert read.left_out == {"repeated": 1, "immature": 1}
+    assert read.decisions.rewards.sum() == log.rewards.sum()
+    found = evaluate_policy(read, ((SHARP, 1.0),), Asked(), known=[WARM, RANDOM])
+    wanted = gather(log, SHARP, arms=[WARM, RANDOM]).terms["snips"].value
+    assert found.whole.estimates["snips"].value == pytest.approx(wanted, rel=1e-5)
+    assert np.isfinite(found.whole.logged.value)
+
+
+async def test_topics_that_are_not_there_are_named(broker: str, prefix: str, tmp_path: Path) -> None:
+    async with shop(broker, prefix, tmp_path) as it:
+        settings = it.settings.model_copy(update={"topic_prefix": f"{prefix}elsewhere."})
+        with pytest.raises(OffPolicyError, match="FRESHSLATE_TOPIC_PREFIX"):
+            await read_topics(settings, Window(0, 1, 1), lambda *_: None)

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+
+from state.evaluation.decisions import Decisions
+from state.evaluation.evidence import OffPolicyError, gather, gather_mix
+from state.policy.epsilon_greedy import EpsilonGreedy
+from state.policy.softmax import Softmax
+from state.policy.uniform import Uniform
+from tests.state.evaluation.logged import world
+
+WARM, RANDOM, SHARP = Softmax(temperature=0.3), Uniform(), Softmax(temperature=0.2)
+ARMS = [(WARM, 0.8), (RANDOM, 0.2)]
+LOG = world(4_000, ARMS)
+KNOWN = [WARM, RANDOM]
+
+
+def stiff(decisions: Decisions, arm: int) -> Decisions:
+    """The log, with one arm's propensities all 1."""
+    its = (decisions.arms == arm)[:, None]
+    return decisions._replace(propensities=np.where(its, 1.0, decisions.propensities))
+
+
+def test_weights_of_a_known_mixture_are_the_balance_heuristic() -> None:
+    found = gather(LOG, SHARP, arms=KNOWN)
+    assert found.balanced
+    assert found.disagreeing == 0
+    row = 17
+    count, slate = int(LOG.drawn.counts[row]), LOG.drawn.chosen[row].tolist()
+    scores = LOG.drawn.scores[row, :count]
+    shares = [(LOG.arms == arm).mean() for arm in range(2)]
+
+    def prefix(policy, depth: int) -> float:
+        return float(np.prod([policy.distribution(scores, slate[:at])[slate[at]] for at in range(depth)]))
+
+    for depth in (1, 2, 3):
+        mixed = shares[0] * prefix(WARM, depth) + shares[1] * prefix(RANDOM, depth)
+        assert found.weights[row, depth - 1] == pytest.approx(prefix(SHARP, depth) / mixed)
+
+
+def test_weights_of_unknown_policies_are_by_the_logged_propensities() -> None:
+    found = gather(LOG, SHARP, arms=[WARM])
+    assert not found.balanced
+    row = 5
+    ratio = SHARP.distribution(LOG.drawn.scores[row, : LOG.drawn.counts[row]], [])[LOG.drawn.chosen[row, 0]]
+    assert found.weights[row, 0] == pytest.approx(ratio / LOG.propensities[row, 0])
+
+
+def test_the_mixture_has_smaller_weights_than_single_propensities() -> None:
+    together, alone = gather(LOG, SHARP, arms=KNOWN), gather(LOG, SHARP)
+    assert together.weights.max() < alone.weights.max()
+    assert together.weights.mean(axis=0) == pytest.approx(1, abs=0.1)
+
+
+def test_a_policy_alone_in_its_log_weighs_every_slate_alike() -> None:
+    own = world(500, [(WARM, 1.0)])
+    for arms in ([], [WARM]):
+        found = gather(own, WARM, arms=arms)
+        assert found.weights == pytest.approx(np.ones_like(found.weights))
+        assert found.terms["ips"].value == pytest.approx(own.rewards.sum(axis=1).mean())
+        assert found.terms["snips"].value == pytest.approx(own.rewards.sum(axis=1).mean())
+
+
+def test_propensities_that_contradict_their_policy_are_counted() -> None:
+    wrong = LOG._replace(propensities=np.where(np.arange(LOG.rows)[:, None] < 7, 0.5, LOG.propensities))
+    assert gather(wrong, SHARP, arms=KNOWN).disagreeing == 7
+
+
+def test_a_policy_that_left_nothing_to_chance_judges_nobody() -> None:
+    found = gather(stiff(LOG, 0), SHARP, arms=KNOWN)
+    assert found.deterministic == (LOG.arm_names[0],)
+    assert set(found.decisions.arms.tolist()) == {1}
+    assert found.everything.rows == LOG.rows
+
+
+def test_a_policy_that_left_nothing_to_chance_still_judges_itself() -> None:
+    own = stiff(world(300, [(WARM, 1.0)]), 0)
+    assert gather(own, WARM).decisions.rows == 300
+
+
+def test_a_log_without_any_chance_is_refused_with_what_to_do() -> None:
+    with pytest.raises(OffPolicyError, match=r"probability 1.*FRESHSLATE_RANDOM_SHARE"):
+        gather(stiff(stiff(LOG, 0), 1), SHARP)
+
+
+def test_a_log_without_slates_is_refused_with_what_to_do() -> None:
+    with pytest.raises(OffPolicyError, match="FRESHSLATE_LOG_CANDIDATES"):
+        gather(LOG.taken(np.empty(0, np.int32)), SHARP)
+
+
+def test_a_mix_is_worth_the_shares_of_its_policies() -> None:
+    judged = [(SHARP, 0.75), (RANDOM, 0.25)]
+    mixed = gather_mix(LOG, judged, arms=KNOWN)
+    parts = [gather(LOG, policy, arms=KNOWN) for policy, _ in judged]
+    for name in ("ips", "snips"):
+        wanted = sum(share * part.terms[name].value for (_, share), part in zip(judged, parts, strict=True))
+        assert mixed.terms[name].value == pytest.approx(wanted)
+    assert mixed.weights.shape == (LOG.rows, 6)
+
+
+def test_progress_is_told_until_the_end() -> None:
+    told: list[tuple[int, int]] = []
+    gather(LOG, EpsilonGreedy(), on_progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (LOG.rows, LOG.rows)
+
+
+def test_the_same_seed_gives_the_same_estimates() -> None:
+    first, again, other = (gather(LOG, SHARP, seed=seed).terms["dr"].value for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
