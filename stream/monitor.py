@@ -101,7 +101,9 @@ class MonitorProcess:
             (settings.rewards_topic, self._rewards),
         ):
             for tp, records in fetched.items():
-                if tp.topic == topic and (times := fold(r.value for r in records if r.value is not None)):
+                if tp.topic == topic:
+                    # A delta has no time of its own; its record is written with the slates of its cycle.
+                    times = fold(r.value for r in records if r.value is not None) or [records[-1].timestamp]
                     self._latest[tp] = max(self._latest.get(tp, 0), *times)
         self._advance()
 
@@ -125,11 +127,7 @@ class MonitorProcess:
 
     def _advance(self) -> None:
         """Move the watermark: to the latest time of all, or as far as the last partition that is behind."""
-        behind = [
-            self._latest.get(tp, 0)
-            for tp, left in self._behind.items()
-            if left and tp.topic != self._settings.deltas_topic
-        ]
+        behind = [self._latest.get(tp, 0) for tp, left in self._behind.items() if left]
         latest = {tp: time for tp, time in self._latest.items() if tp.topic == self._settings.slates_topic}
         reached = min(behind) if behind else max(latest.values(), default=0)
         self.watermark = max(self.watermark, min(reached, max(latest.values(), default=0)))

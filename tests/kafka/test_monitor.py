@@ -99,9 +99,15 @@ async def plant(it: Shop) -> None:
         "deltas": it.settings.deltas_topic,
         "rewards": it.settings.rewards_topic,
     }
+    sent = []
     async with AIOKafkaProducer(bootstrap_servers=it.settings.broker, linger_ms=20) as producer:
         for topic, value in sorted(planted(), key=_answers_first):
-            await producer.send(names[topic], json.dumps(value).encode(), partition=0)
+            # The topic of slates is compacted, and takes no record without a key.
+            key = str(value.get("user_id", 0)).encode()
+            at = value["exposures"]["times"][0] if topic == "deltas" else value["time"]
+            place = {"key": key, "partition": 0, "timestamp_ms": at}
+            sent.append(await producer.send(names[topic], json.dumps(value).encode(), **place))
+        await asyncio.gather(*sent)
 
 
 def _answers_first(row: tuple[str, dict[str, Any]]) -> bool:
@@ -154,6 +160,8 @@ async def test_every_metric_of_the_monitor_moves(broker: str, prefix: str, tmp_p
         planted_by = "planted", "cart"
         assert scraped.values["freshslate_monitor_drift_alarms_total"][*planted_by, "reward"] >= 1
         assert scraped.values["freshslate_monitor_exploration_ratio"][planted_by] == 0.5
+        unseen = scraped.values["freshslate_monitor_unseen_slates_total"][planted_by]
+        assert 0 < unseen <= PLANTED / 10  # every tenth was shown to nobody
         assert "drift of reward, policy planted, scenario cart" in printed.read_text()
         worker = it.start()
         await until(lambda: "opened partitions" in it.log(worker), SECONDS, it.logs)

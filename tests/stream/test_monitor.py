@@ -72,6 +72,18 @@ def test_a_partition_that_is_behind_holds_the_time_back():
     assert it.watermark == START + 3 * WAIT
 
 
+def test_exposures_that_are_not_read_yet_hold_the_time_back():
+    it = process()
+    it._behind = {S0: 0, D0: 1}
+    it.take({S0: slates(slate(0), slate(1, time=START + 3 * WAIT))})
+    assert it.watermark == 0
+    it._behind[D0] = 0
+    it.take({D0: [delta(exposed(0, 1))]})
+    assert it.watermark == START + 3 * WAIT
+    assert it.monitor.series[BY].matured == 1
+    assert it.monitor.series[BY].unseen == 0
+
+
 def test_feedback_alone_does_not_move_the_time():
     it = process()
     it.take({S0: slates(slate(0)), R0: rewards(reward(5, delay=9e6))})
