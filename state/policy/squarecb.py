@@ -40,7 +40,7 @@ class SquareCB:
         >>> import numpy as np
         >>> policy = SquareCB(gamma=30.0)
         >>> policy.distribution(np.array([3.0, 2.0, 1.0, 0.0]), taken=[]).round(4).tolist()
-        [0.8595, 0.0714, 0.0417, 0.0294]
+        [0.8575, 0.0714, 0.0417, 0.0294]
 
     References:
         Foster, Rakhlin (2020), Beyond UCB: optimal and efficient contextual bandits with regression oracles,
