@@ -113,7 +113,8 @@ def _estimates(judgement: Judgement) -> Table:
             table.add_row(name, Text("refused", "red"), NOTHING, NOTHING, *tail)
         else:
             table.add_row(name, f"{its.value:.4f}", _interval(its.ci95), _difference(its), *tail)
-    table.caption = _reasons(judgement.estimates.values())
+    lean = "dr_os, switch_dr and dm lean on a reward model; their intervals do not know its error"
+    table.caption = _reasons(judgement.estimates.values()) or lean
     return table
 
 

@@ -34,6 +34,7 @@ def test_the_policy_stands_beside_the_logged_ones_with_what_it_means() -> None:
     assert "weights from the logged policies' mixture" in text
     for name in (WARM.version, RANDOM.version, "all that can judge", "snips", "1970-01-01"):
         assert name in text
+    assert "dr_os, switch_dr and dm lean on a reward model" in text
     assert "It would earn more than the logged policies did, by" in text
     assert "users in each group (two-sided 5 %, power 80 %" in text
 
