@@ -132,11 +132,14 @@ async def _export(settings: Settings, writer: "_Writer", window: Window, told: O
         max_partition_fetch_bytes=4 << 20,
     ) as consumer:
         starts, ends = await _range(consumer, settings, writer, window)
+        waiting = {tp for tp, start in starts.items() if start < ends[tp]}
+        if not waiting:
+            # Nor is anything assigned: the client's consumer hangs when it is stopped before its first fetch.
+            return writer.exported(1.0, 0)
         consumer.assign(list(starts))
         for tp, start in starts.items():
             consumer.seek(tp, start)
         total = sum(max(0, ends[tp] - start) for tp, start in starts.items())
-        waiting = {tp for tp, start in starts.items() if start < ends[tp]}
         time = 0
         while waiting:
             for tp, records in (await consumer.getmany(*waiting, timeout_ms=_POLL_MS)).items():
@@ -163,7 +166,6 @@ async def _range(
     topic = writer.topic
     await consumer._client._wait_on_metadata(topic)
     tps = [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic) or ())]
-    consumer.assign(tps)
     ends = dict(await high_watermarks(settings.broker, tps))
     starts = dict(await consumer.beginning_offsets(tps))
     known = writer.next_offsets
