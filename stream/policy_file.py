@@ -14,7 +14,7 @@ from state.errors import InvalidPlan, SetupError, named
 from state.policy.base import Policy
 from state.policy.plan import Place, Plan, parse_plan
 from state.policy.registry import POLICY_NAMES, WrongParameter, build_policy
-from state.policy.river_model import RiverLearner, RiverModel
+from state.policy.river_model import RiverModel, learners_of
 from state.policy.shares import Assignment
 from stream.metrics import POLICY_FILE_INFO, POLICY_FILE_REFUSED, Metrics
 from stream.plugins import plugged_policy
@@ -66,18 +66,9 @@ def load_plan(path: Path) -> Plan:
     raise SetupError(message)
 
 
-def learners_of(assignment: Assignment) -> dict[str, RiverLearner]:
-    """The models of river among the policies, by what they are."""
-    return {
-        policy.learner.spec: policy.learner
-        for policy in assignment.policies
-        if isinstance(policy, RiverModel)
-    }
-
-
 def hand_over(old: Assignment, new: Assignment) -> None:
     """Let each model of river in the new assignment go on as its equal in the old one."""
-    learners = learners_of(old)
+    learners = learners_of(old.policies)
     for policy in new.policies:
         if isinstance(policy, RiverModel):
             if policy.learner.spec not in learners:

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 from msgspec import UNSET, Struct
 
 from state.event import DEFAULT_TENANT, state_key
+from state.policy.river_model import learners_of
 from state.profile import Profile
 from state.recommend import Recommender
 from state.slate import Slate
@@ -20,7 +21,6 @@ from stream.config import Settings
 from stream.inspection import state_partitions
 from stream.metrics import Metrics
 from stream.plugins import plugged_sources
-from stream.policy_file import learners_of
 from stream.ranker import RankerRefused, decode_ranker, ranker_of
 from stream.reading import read_topic
 from stream.refold import Orders, Refold, Shared, deltas_of, read_shared
@@ -153,7 +153,7 @@ async def _decide_again(
     plugged = plugged_sources(settings.sources, Metrics())
     orders = Orders(delta for _, delta in deltas_of(settings, shared))
     serving = assignment(settings)
-    refold = Refold(settings, shared, orders, plugged=plugged, learners=learners_of(serving))
+    refold = Refold(settings, shared, orders, plugged=plugged, learners=learners_of(serving.policies))
     said = decided.delta.folded
     if said is UNSET:
         refold.until_time(decided.time)

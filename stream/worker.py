@@ -23,6 +23,7 @@ from state.policy.learning import NOTHING_KNOWN, learns
 from state.policy.limits import Limits
 from state.policy.plan import SALT, Plan
 from state.policy.registry import make_policy
+from state.policy.river_model import learners_of
 from state.policy.shares import Assignment, Shares
 from state.policy.uniform import Uniform
 from state.posterior.posterior import Posterior
@@ -51,7 +52,7 @@ from stream.model_file import read_model_file
 from stream.own_folder import end_open_transaction, own_folder, sign
 from stream.partitions import Partitions
 from stream.plugins import plugged_policy, plugged_sources
-from stream.policy_file import PolicyFile, hand_over, learners_of, load_plan
+from stream.policy_file import PolicyFile, hand_over, load_plan
 from stream.published import Published
 from stream.pulse import pulse
 from stream.quiet import quieten
@@ -102,7 +103,7 @@ class Worker:
             snapshot_seconds=settings.snapshot_seconds,
         )
         serving = assignment(settings)
-        self.replica.teach({each.name: each.source for each in self._plugged}, learners_of(serving))
+        self.replica.teach({each.name: each.source for each in self._plugged}, learners_of(serving.policies))
         decide = recommender(settings, self.replica.models, self._plugged, serving=serving)
         self.replica.believe(partial(setattr, decide, "beliefs"))
         self._files = watched_files(decide, settings, self.metrics)

@@ -136,10 +136,10 @@ class RiverModel(Predicting):
         return expected_by(known.belief, contexts)
 
 
-def learners_of(policies: Iterable[Policy]) -> list[RiverLearner]:
-    """The models of these policies that want to be taught, each once."""
+def learners_of(policies: Iterable[Policy]) -> dict[str, RiverLearner]:
+    """The models of these policies that want to be taught, by what they are."""
     found = [policy.learner for policy in policies if isinstance(policy, RiverModel)]
-    return list({learner.spec: learner for learner in found}.values())
+    return {learner.spec: learner for learner in found}
 
 
 def _named(context: Contexts) -> dict[str, float]:

@@ -102,8 +102,8 @@ def test_what_is_not_finite_is_predicted_as_nothing():
 def test_policies_with_equal_models_are_taught_once():
     learner = RiverLearner(LINEAR, {})
     policies = [RiverModel(learner, SquareCB()), Uniform(), RiverModel(learner, EpsilonGreedy())]
-    assert learners_of(policies) == [learner]
-    assert learners_of([Uniform()]) == []
+    assert learners_of(policies) == {learner.spec: learner}
+    assert learners_of([Uniform()]) == {}
 
 
 def test_without_river_the_error_says_what_to_install(monkeypatch):
