@@ -14,6 +14,7 @@ from state.evaluation.evidence import Evidence, OffPolicyError, gather, gather_m
 from state.evaluation.offpolicy import MAIN, Judgement, groups, judge
 from state.policy.base import Policy
 from state.retrieval.arrays import DAY_MS
+from stream.arrow_rows import RAW
 from stream.codecs import decode_reward, decode_slate
 from stream.config import Settings
 from stream.policy_text import Arms
@@ -203,12 +204,11 @@ def _exported(folder: Path, what: str, window: Window, on_progress: OnProgress) 
     for number, path in enumerate(paths):
         on_progress(f"reading {what}", number, len(paths))
         with parquet.ParquetFile(path) as file:
-            if "value" not in file.schema_arrow.names:
-                message = f"{path} has no column `value`: it is no file of freshslate export"
+            if RAW not in file.schema_arrow.names:
+                message = f"{path} has no column `{RAW}`: it is no file of freshslate export"
                 raise OffPolicyError(message)
-            for batch in file.iter_batches(BATCH_ROWS, columns=["value"]):
-                for value in batch.column(0).to_pylist():
-                    yield value.encode() if isinstance(value, str) else value
+            for batch in file.iter_batches(BATCH_ROWS, columns=[RAW]):
+                yield from batch.column(0).to_pylist()
 
 
 def _parts(folder: Path, what: str, window: Window) -> list[Path]:

@@ -100,5 +100,5 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     place = tmp_path / "slates" / "day=2025-11-24"
     place.mkdir(parents=True)
     parquet.write_table(pa.table({"other": [1]}), place / "part-0-0.parquet")
-    with pytest.raises(OffPolicyError, match="has no column `value`"):
+    with pytest.raises(OffPolicyError, match="has no column `raw`"):
         read_export(tmp_path, WINDOW, lambda *_: None)
