@@ -11,13 +11,14 @@ from rich.console import Console
 from rich.progress import Progress
 
 from agents.options import milliseconds_of, quiet
+from state.errors import SetupError
 from stream.config import load_settings
 from stream.interrupt import Interruptible
 from stream.times import now_ms, parse_iso
 
 if TYPE_CHECKING:
+    from state.policy.plan import Plan
     from stream.offpolicy import Asked, OnProgress, Read, Result, Window
-    from stream.policy_text import Arms
 
 EXAMPLES = (
     "Examples: [bold]freshslate ope --from 7d --policy softmax:temperature=0.3[/], "
@@ -50,7 +51,7 @@ def ope(
     from stream.charts import check_charts, plot_judgement  # noqa: PLC0415
     from stream.offpolicy import evaluate_policy  # noqa: PLC0415 - numba takes a second to import
     from stream.screens.offpolicy import print_result  # noqa: PLC0415
-    from stream.worker import shares  # noqa: PLC0415
+    from stream.worker import assignment  # noqa: PLC0415
 
     quiet()
     out, settings = Console(), load_settings()
@@ -59,7 +60,7 @@ def ope(
         check_charts(plot)
     with _progress(out) as tell:
         read = _read(log, window, tell)
-        known = (*shares(settings).policies, *(one for one, _ in judged))
+        known = (*assignment(settings).policies, *judged.policies)
         found = evaluate_policy(read, judged, asked, known=known, on_progress=tell)
     print_result(out, found, policy, window)
     if result is not None:
@@ -70,12 +71,12 @@ def ope(
         raise typer.Exit(1)
 
 
-def _judged(policy: str) -> "Arms":
+def _judged(policy: str) -> "Plan":
     from stream.policy_text import parse_policies  # noqa: PLC0415
 
     try:
         return parse_policies(policy)
-    except ValueError as error:
+    except (ValueError, SetupError) as error:
         raise typer.BadParameter(str(error)) from None
 
 
@@ -100,14 +101,17 @@ def _window(since: str, until: str, mature: str) -> "Window":
     return window
 
 
-def _write(path: Path, found: "Result", judged: "Arms", window: "Window") -> None:
+def _write(path: Path, found: "Result", judged: "Plan", window: "Window") -> None:
     """Everything as JSON."""
     from msgspec import json  # noqa: PLC0415
 
     from stream.offpolicy import as_json  # noqa: PLC0415
 
     asked = {
-        "policies": [(one.name, one.version, share) for one, share in judged],
+        "policies": {
+            scenario: [(one.name, one.version, share) for one, share in arms]
+            for scenario, arms in judged.arms.items()
+        },
         "from": window.since,
         "to": window.until,
         "mature_ms": window.mature_ms,

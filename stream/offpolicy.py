@@ -10,14 +10,14 @@ from typing import Any, Final
 from msgspec import Struct
 
 from state.evaluation.decisions import LEFT_OUT, DecisionLog, Decisions
-from state.evaluation.evidence import Evidence, OffPolicyError, gather, gather_mix
+from state.evaluation.evidence import Evidence, OffPolicyError, gather_plan
 from state.evaluation.offpolicy import MAIN, Judgement, groups, judge
 from state.policy.base import Policy
+from state.policy.plan import Plan
 from state.retrieval.arrays import DAY_MS
 from stream.arrow_rows import RAW
 from stream.codecs import decode_reward, decode_slate
 from stream.config import Settings
-from stream.policy_text import Arms
 from stream.reading import read_topic
 from stream.times import format_iso
 from stream.topics import describe
@@ -116,7 +116,7 @@ def read_export(folder: Path, window: Window, on_progress: OnProgress) -> Read:
 
 def evaluate_policy(
     read: Read,
-    judged: Arms,
+    judged: Plan,
     asked: Asked,
     *,
     known: Sequence[Policy] = (),
@@ -126,7 +126,7 @@ def evaluate_policy(
 
     Args:
         read: The log.
-        judged: One policy, or several and their shares of users.
+        judged: Policies and their shares of users, by scenario.
         asked: How.
         known: Policies that may have drawn the log.
         on_progress: Is told how far it is.
@@ -144,10 +144,7 @@ def evaluate_policy(
     def tell(done: int, total: int) -> None:
         on_progress("weighing slates", done, total)
 
-    if len(judged) == 1:
-        evidence = gather(decisions, judged[0][0], arms=known, seed=seed, on_progress=tell)
-    else:
-        evidence = gather_mix(decisions, judged, arms=known, seed=seed, on_progress=tell)
+    evidence = gather_plan(decisions, judged.arms, arms=known, seed=seed, on_progress=tell)
     on_progress("drawing users again", 0, None)
     whole = judge(evidence, seed=seed)
     divided = {

@@ -40,7 +40,7 @@ def test_a_policy_is_judged_and_written(folder: Path, tmp_path: Path) -> None:
     assert code == 0
     assert "softmax:temperature=0.2 judged on 800 slates" in text
     written = json.loads(said.read_text())
-    assert written["asked"]["policies"] == [["softmax", Softmax(temperature=0.2).version, 1.0]]
+    assert written["asked"]["policies"] == {"": [["softmax", Softmax(temperature=0.2).version, 1.0]]}
     assert written["whole"]["estimates"]["dr"]["value"] > written["whole"]["logged"]["value"]
     assert list(written["by"]["scenario"]) == ["feed"]
     assert chart.read_bytes().startswith(b"\x89PNG")
@@ -55,7 +55,8 @@ def test_a_refusal_is_exit_code_1(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--policy", "best"], "unknown policy 'best'"),
+        (["--policy", "best"], "'best' is neither one of"),
+        (["--policy", "nowhere.toml"], "the policies in nowhere.toml cannot be followed"),
         (["--policy", "random", "--by", "colour"], "--by knows scenario and day"),
         (["--policy", "random", "--from", "tomorrow"], "is neither ISO 8601"),
         (["--policy", "random", "--from", AFTER], "is not before"),

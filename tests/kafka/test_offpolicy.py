@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaProducer
 from msgspec.structs import replace
 
 from state.evaluation.evidence import OffPolicyError, gather
+from state.policy.plan import Plan
 from state.policy.softmax import Softmax
 from state.policy.uniform import Uniform
 from stream.codecs import encode_reward, encode_slate
@@ -41,7 +42,7 @@ async def test_a_policy_is_judged_from_the_topics(broker: str, prefix: str, tmp_
     assert read.decisions.rows == 600
     assert read.left_out == {"repeated": 1, "immature": 1}
     assert read.decisions.rewards.sum() == log.rewards.sum()
-    found = evaluate_policy(read, ((SHARP, 1.0),), Asked(), known=[WARM, RANDOM])
+    found = evaluate_policy(read, Plan([(SHARP, 1.0)]), Asked(), known=[WARM, RANDOM])
     wanted = gather(log, SHARP, arms=[WARM, RANDOM]).terms["snips"].value
     assert found.whole.estimates["snips"].value == pytest.approx(wanted, rel=1e-5)
     assert np.isfinite(found.whole.logged.value)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from state.evaluation.evidence import OffPolicyError, gather
+from state.policy.plan import Plan
 from state.policy.softmax import Softmax
 from state.policy.uniform import Uniform
 from stream.offpolicy import Asked, Window, as_json, evaluate_policy, read_export
@@ -42,7 +43,7 @@ def test_what_was_read_is_judged_as_a_whole_and_in_parts(folder: Path) -> None:
     told: list[str] = []
     found = evaluate_policy(
         read,
-        ((SHARP, 1.0),),
+        Plan([(SHARP, 1.0)]),
         Asked(positions=2, by=("scenario", "day")),
         known=[WARM, RANDOM],
         on_progress=lambda what, *_: told.append(what),
@@ -62,10 +63,12 @@ def test_what_was_read_is_judged_as_a_whole_and_in_parts(folder: Path) -> None:
 
 def test_several_policies_are_judged_by_their_shares(folder: Path) -> None:
     read = read_export(folder, WINDOW, lambda *_: None)
-    judged = ((SHARP, 0.5), (RANDOM, 0.5))
-    mixed = evaluate_policy(read, judged, Asked(), known=[WARM, RANDOM]).whole.estimates["ips"].value
+    judged = [(SHARP, 0.5), (RANDOM, 0.5)]
+    mixed = evaluate_policy(read, Plan(judged), Asked(), known=[WARM, RANDOM]).whole.estimates["ips"].value
     alone = [
-        evaluate_policy(read, ((policy, 1.0),), Asked(), known=[WARM, RANDOM]).whole.estimates["ips"].value
+        evaluate_policy(read, Plan([(policy, 1.0)]), Asked(), known=[WARM, RANDOM])
+        .whole.estimates["ips"]
+        .value
         for policy, _ in judged
     ]
     assert mixed == pytest.approx(np.mean([value or 0.0 for value in alone]))
@@ -75,7 +78,7 @@ def test_an_export_of_other_days_has_nothing(folder: Path) -> None:
     read = read_export(folder, Window(DAY + 9 * 86_400_000, DAY + 10 * 86_400_000, 60_000), lambda *_: None)
     assert read.decisions.rows == 0
     with pytest.raises(OffPolicyError, match="there is no slate to judge by"):
-        evaluate_policy(read, ((SHARP, 1.0),), Asked())
+        evaluate_policy(read, Plan([(SHARP, 1.0)]), Asked())
 
 
 def test_slates_without_candidates_are_counted_and_said(tmp_path: Path) -> None:
@@ -85,7 +88,7 @@ def test_slates_without_candidates_are_counted_and_said(tmp_path: Path) -> None:
     with pytest.raises(
         OffPolicyError, match=r"20: their candidates are not logged .FRESHSLATE_LOG_CANDIDATES"
     ):
-        evaluate_policy(read, ((SHARP, 1.0),), Asked())
+        evaluate_policy(read, Plan([(SHARP, 1.0)]), Asked())
 
 
 def test_a_folder_that_is_not_there_is_refused_with_how_to_write_it(tmp_path: Path) -> None:

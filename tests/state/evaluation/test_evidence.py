@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from state.evaluation.decisions import Decisions
-from state.evaluation.evidence import OffPolicyError, gather, gather_mix
+from state.evaluation.evidence import OffPolicyError, gather, gather_plan
 from state.policy.epsilon_greedy import EpsilonGreedy
 from state.policy.softmax import Softmax
 from state.policy.uniform import Uniform
@@ -89,12 +89,45 @@ def test_a_log_without_slates_is_refused_with_what_to_do() -> None:
 
 def test_a_mix_is_worth_the_shares_of_its_policies() -> None:
     judged = [(SHARP, 0.75), (RANDOM, 0.25)]
-    mixed = gather_mix(LOG, judged, arms=KNOWN)
+    mixed = gather_plan(LOG, {"": judged}, arms=KNOWN)
     parts = [gather(LOG, policy, arms=KNOWN) for policy, _ in judged]
-    for name in ("ips", "snips"):
+    for name, tolerance in (("ips", 1e-9), ("snips", 0.02), ("dr", 0.02)):
         wanted = sum(share * part.terms[name].value for (_, share), part in zip(judged, parts, strict=True))
-        assert mixed.terms[name].value == pytest.approx(wanted)
-    assert mixed.weights.shape == (LOG.rows, 6)
+        assert mixed.terms[name].value == pytest.approx(wanted, rel=tolerance)
+    assert mixed.weights == pytest.approx(0.75 * parts[0].weights + 0.25 * parts[1].weights)
+
+
+def test_a_share_of_0_serves_nobody() -> None:
+    mixed = gather_plan(LOG, {"": [(SHARP, 1.0), (RANDOM, 0.0)]}, arms=KNOWN)
+    assert mixed.terms["dr"].value == gather(LOG, SHARP, arms=KNOWN).terms["dr"].value
+
+
+def in_scenarios(decisions: Decisions, first: int) -> Decisions:
+    """The log as of two scenarios: `feed` up to row `first`, then `video`."""
+    numbers = (np.arange(decisions.rows) >= first).astype(np.int32)
+    return decisions._replace(scenarios=numbers, scenario_names=("feed", "video"))
+
+
+def test_each_slate_is_judged_under_the_policies_of_its_scenario() -> None:
+    log = in_scenarios(LOG, 1_500)
+    found = gather_plan(log, {"": [(SHARP, 1.0)], "video": [(RANDOM, 0.5), (WARM, 0.5)]}, arms=KNOWN)
+    feed, video = (
+        log.taken(np.arange(1_500, dtype=np.int32)),
+        log.taken(np.arange(1_500, 4_000, dtype=np.int32)),
+    )
+    alone = gather(feed, SHARP, arms=KNOWN)
+    mixed = gather_plan(video, {"": [(RANDOM, 0.5), (WARM, 0.5)]}, arms=KNOWN)
+    assert found.weights == pytest.approx(np.vstack([alone.weights, mixed.weights]))
+    wanted = 0.375 * alone.terms["ips"].value + 0.625 * mixed.terms["ips"].value
+    assert found.terms["ips"].value == pytest.approx(wanted)
+
+
+def test_scenarios_with_arms_of_their_own_have_mixtures_of_their_own() -> None:
+    order = np.argsort(LOG.arms, kind="stable").astype(np.int32)
+    apart = in_scenarios(LOG.taken(order), int((LOG.arms == 0).sum()))
+    found = gather(apart, SHARP, arms=KNOWN)
+    assert found.balanced
+    assert found.weights == pytest.approx(gather(apart, SHARP).weights, rel=1e-5)
 
 
 def test_progress_is_told_until_the_end() -> None:

@@ -4,6 +4,7 @@ import pytest
 from state.evaluation.probabilities import Drawn, expectations, probabilities
 from state.policy.base import Policy
 from state.policy.epsilon_greedy import EpsilonGreedy
+from state.policy.greedy import Greedy
 from state.policy.softmax import Softmax
 from state.policy.uniform import Uniform
 
@@ -13,6 +14,7 @@ POLICIES = [
     EpsilonGreedy(epsilon=0.3),
     EpsilonGreedy(epsilon=1e-6),
     Uniform(),
+    Greedy(),
 ]
 
 
@@ -24,17 +26,6 @@ class Plain:
     def __init__(self, inner: Policy) -> None:
         self.distribution = inner.distribution
         self.choose_all = inner.choose_all
-
-
-class Greedy:
-    """What is known of a greedy policy is its name."""
-
-    name, version = "greedy", "00000001"
-
-    def choose_all(self, *args, **options):
-        raise NotImplementedError
-
-    distribution = choose_all
 
 
 def drawn_by(policy: Policy, rows: int = 60, slots: int = 6) -> Drawn:
@@ -70,7 +61,7 @@ def test_a_policy_finds_its_own_slates_as_probable_as_it_logged_them(policy: Pol
     np.testing.assert_allclose(said, choices.propensities, rtol=2e-7)
 
 
-def test_greedy_is_known_by_its_name() -> None:
+def test_greedy_takes_the_best_left() -> None:
     drawn = Drawn(
         np.array([[3, 2, 1]] * 3, np.float32),
         np.full(3, 3, np.int32),

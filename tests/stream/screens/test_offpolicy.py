@@ -6,6 +6,7 @@ from rich.console import Console
 from state.evaluation.decisions import LEFT_OUT, Decisions
 from state.policy.base import Policy
 from state.policy.epsilon_greedy import EpsilonGreedy
+from state.policy.plan import Plan
 from state.policy.softmax import Softmax
 from state.policy.uniform import Uniform
 from stream.offpolicy import Asked, Read, Window, evaluate_policy
@@ -19,7 +20,7 @@ LOG = world(2_000, [(WARM, 0.8), (RANDOM, 0.2)])
 def printed(policy: Policy, decisions: Decisions = LOG, **read: dict[str, int]) -> str:
     found = evaluate_policy(
         Read(decisions, read.get("left_out", {}), read.get("elsewhere", {})),
-        ((policy, 1.0),),
+        Plan([(policy, 1.0)]),
         Asked(by=("day",)),
         known=[WARM, RANDOM],
     )
