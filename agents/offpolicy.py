@@ -18,19 +18,22 @@ from stream.times import now_ms, parse_iso
 
 if TYPE_CHECKING:
     from state.policy.plan import Plan
-    from stream.offpolicy import Asked, OnProgress, Read, Result, Window
+    from stream.beliefs import Believed, OnProgress
+    from stream.offpolicy import Asked, Read, Result, Window
 
 EXAMPLES = (
     "Examples: [bold]freshslate ope --from 7d --policy softmax:temperature=0.3[/], "
     "[bold]freshslate ope --from 2026-11-01 --to 2026-11-08 --policy policy.toml --by scenario,day "
     "--json judged.json --plot judged.png[/], "
+    "[bold]freshslate ope --from 3d --policy squarecb:gamma=200,learned=true[/], "
     "[bold]freshslate ope --from 30d --log exported --policy random --positions 3[/]"
 )
 
 
 def ope(
     policy: Annotated[
-        str, typer.Option(help="A policy such as softmax:temperature=0.3, or a policy file (.toml).")
+        str,
+        typer.Option(help="A policy such as softmax:temperature=0.3 or linear_ts, or a policy file (.toml)."),
     ],
     since: Annotated[str, typer.Option("--from", help="ISO 8601, or how long ago: 24h, 7d.")] = "7d",
     until: Annotated[str, typer.Option("--to", help="ISO 8601, how long ago, or now.")] = "now",
@@ -45,11 +48,12 @@ def ope(
     """Would another policy have been better? Judge it from the log alone, with intervals.
 
     Weighs every logged slate by how probable the policy finds it. Needs slates with their candidates
-    (FRESHSLATE_LOG_CANDIDATES) drawn by policies that explore. What the log cannot answer is refused, with
-    what to do; the exit code is then 1.
+    (FRESHSLATE_LOG_CANDIDATES) drawn by policies that explore. A policy that learns is judged as it would
+    have begun: with what had been learned at --from, for the whole window. What the log cannot answer is
+    refused, with what to do; the exit code is then 1.
     """
     from stream.charts import check_charts, plot_judgement  # noqa: PLC0415
-    from stream.offpolicy import evaluate_policy  # noqa: PLC0415 - numba takes a second to import
+    from stream.offpolicy import evaluate_policy, refuse_learning  # noqa: PLC0415 - imports numba
     from stream.screens.offpolicy import print_result  # noqa: PLC0415
     from stream.worker import assignment  # noqa: PLC0415
 
@@ -59,9 +63,12 @@ def ope(
     if plot is not None:
         check_charts(plot)
     with _progress(out) as tell:
+        if log is not None:
+            refuse_learning(judged)
         read = _read(log, window, tell)
+        believed = _believed(judged, window, tell)
         known = (*assignment(settings).policies, *judged.policies)
-        found = evaluate_policy(read, judged, asked, known=known, on_progress=tell)
+        found = evaluate_policy(read, judged, asked, known=known, believed=believed, on_progress=tell)
     print_result(out, found, policy, window)
     if result is not None:
         _write(result, found, judged, window)
@@ -140,6 +147,20 @@ def _read(log: Path | None, window: "Window", tell: "OnProgress") -> "Read":
         return read_export(log, window, tell)
     with Interruptible() as until:
         return until.run(read_topics(load_settings(), window, tell))
+
+
+def _believed(judged: "Plan", window: "Window", tell: "OnProgress") -> "Believed | None":
+    """What judged policies that learn would have gone by at the window's start; None where none learns."""
+    from stream.beliefs import believed_before  # noqa: PLC0415
+    from stream.offpolicy import learning  # noqa: PLC0415
+    from stream.policy_file import learners_of  # noqa: PLC0415
+
+    if not learning(judged):
+        return None
+    with Interruptible() as until:
+        return until.run(
+            believed_before(load_settings(), window.since, learners=learners_of(judged), on_progress=tell)
+        )
 
 
 @contextlib.contextmanager

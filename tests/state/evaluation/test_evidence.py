@@ -3,9 +3,15 @@ import pytest
 
 from state.evaluation.decisions import Decisions
 from state.evaluation.evidence import OffPolicyError, gather, gather_plan
+from state.evaluation.probabilities import probabilities
+from state.policy.context import CONTEXT_SIZE
 from state.policy.epsilon_greedy import EpsilonGreedy
+from state.policy.learned import Learned
+from state.policy.learning import known_of
+from state.policy.linear_ts import LinearTS
 from state.policy.softmax import Softmax
 from state.policy.uniform import Uniform
+from state.posterior.beliefs import Beliefs, prior
 from tests.state.evaluation.logged import world
 
 WARM, RANDOM, SHARP = Softmax(temperature=0.3), Uniform(), Softmax(temperature=0.2)
@@ -140,3 +146,48 @@ def test_the_same_seed_gives_the_same_estimates() -> None:
     first, again, other = (gather(LOG, SHARP, seed=seed).terms["dr"].value for seed in (1, 1, 2))
     assert first == again
     assert first != other
+
+
+def believing(*means: float) -> Beliefs:
+    """Beliefs that differ between all scenarios together and `video`."""
+    names = ("", "video")[: len(means)]
+    return Beliefs(
+        1,
+        {
+            name: prior()._replace(mean=np.full(CONTEXT_SIZE, mean, np.float32))
+            for name, mean in zip(names, means, strict=True)
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    "policy", [LinearTS(epsilon=0.5), Learned(Softmax(temperature=0.5))], ids=lambda p: p.name
+)
+def test_a_learning_policy_is_judged_by_the_beliefs_of_each_scenario(policy) -> None:
+    log, beliefs = in_scenarios(LOG, 1_500), believing(1.0, -1.0)
+    found = gather(log, policy, arms=KNOWN, beliefs=beliefs)
+    said = np.empty_like(log.propensities)
+    for name, rows in (("feed", np.arange(1_500)), ("video", np.arange(1_500, 4_000))):
+        known = known_of(beliefs, name)
+        said[rows] = probabilities(policy, log.drawn.taken(rows), contexts=log.contexts[rows], known=known)
+    mixture = gather(log, SHARP, arms=KNOWN)
+    below = probabilities(SHARP, log.drawn).cumprod(axis=1) / mixture.weights
+    assert found.weights == pytest.approx(said.cumprod(axis=1) / below, rel=1e-6)
+    assert gather(log, policy, arms=KNOWN).terms["dr"].value != found.terms["dr"].value
+
+
+def test_a_logged_learning_policy_is_never_asked_what_it_would_have_said() -> None:
+    class Learner(LinearTS):
+        """Refuses to answer."""
+
+        def choose_contexts(self, *args, **options):
+            raise AssertionError
+
+        distribution_of = appoint = choose_contexts
+
+    asleep = Learner()
+    names = (f"{asleep.name}/{asleep.version}", LOG.arm_names[1])
+    log = LOG._replace(arm_names=names)
+    found = gather(log, SHARP, arms=[asleep, RANDOM])
+    assert not found.balanced
+    assert found.weights == pytest.approx(gather(log, SHARP).weights)
