@@ -11,25 +11,29 @@ from rich.console import Console
 from rich.progress import Progress
 
 from agents.options import milliseconds_of, quiet
+from state.errors import SetupError
 from stream.config import load_settings
 from stream.interrupt import Interruptible
 from stream.times import now_ms, parse_iso
 
 if TYPE_CHECKING:
-    from stream.offpolicy import Asked, OnProgress, Read, Result, Window
-    from stream.policy_text import Arms
+    from state.policy.plan import Plan
+    from stream.beliefs import Believed, OnProgress
+    from stream.offpolicy import Asked, Read, Result, Window
 
 EXAMPLES = (
     "Examples: [bold]freshslate ope --from 7d --policy softmax:temperature=0.3[/], "
     "[bold]freshslate ope --from 2026-11-01 --to 2026-11-08 --policy policy.toml --by scenario,day "
     "--json judged.json --plot judged.png[/], "
+    "[bold]freshslate ope --from 3d --policy squarecb:gamma=200,learned=true[/], "
     "[bold]freshslate ope --from 30d --log exported --policy random --positions 3[/]"
 )
 
 
 def ope(
     policy: Annotated[
-        str, typer.Option(help="A policy such as softmax:temperature=0.3, or a policy file (.toml).")
+        str,
+        typer.Option(help="A policy such as softmax:temperature=0.3 or linear_ts, or a policy file (.toml)."),
     ],
     since: Annotated[str, typer.Option("--from", help="ISO 8601, or how long ago: 24h, 7d.")] = "7d",
     until: Annotated[str, typer.Option("--to", help="ISO 8601, how long ago, or now.")] = "now",
@@ -44,13 +48,14 @@ def ope(
     """Would another policy have been better? Judge it from the log alone, with intervals.
 
     Weighs every logged slate by how probable the policy finds it. Needs slates with their candidates
-    (FRESHSLATE_LOG_CANDIDATES) drawn by policies that explore. What the log cannot answer is refused, with
-    what to do; the exit code is then 1.
+    (FRESHSLATE_LOG_CANDIDATES) drawn by policies that explore. A policy that learns is judged as it would
+    have begun: with what had been learned at --from, for the whole window. What the log cannot answer is
+    refused, with what to do; the exit code is then 1.
     """
     from stream.charts import check_charts, plot_judgement  # noqa: PLC0415
-    from stream.offpolicy import evaluate_policy  # noqa: PLC0415 - numba takes a second to import
+    from stream.offpolicy import evaluate_policy, refuse_learning  # noqa: PLC0415 - imports numba
     from stream.screens.offpolicy import print_result  # noqa: PLC0415
-    from stream.worker import shares  # noqa: PLC0415
+    from stream.worker import assignment  # noqa: PLC0415
 
     quiet()
     out, settings = Console(), load_settings()
@@ -58,9 +63,12 @@ def ope(
     if plot is not None:
         check_charts(plot)
     with _progress(out) as tell:
+        if log is not None:
+            refuse_learning(judged)
         read = _read(log, window, tell)
-        known = (*shares(settings).policies, *(one for one, _ in judged))
-        found = evaluate_policy(read, judged, asked, known=known, on_progress=tell)
+        believed = _believed(judged, window, tell)
+        known = (*assignment(settings).policies, *judged.policies)
+        found = evaluate_policy(read, judged, asked, known=known, believed=believed, on_progress=tell)
     print_result(out, found, policy, window)
     if result is not None:
         _write(result, found, judged, window)
@@ -70,12 +78,12 @@ def ope(
         raise typer.Exit(1)
 
 
-def _judged(policy: str) -> "Arms":
+def _judged(policy: str) -> "Plan":
     from stream.policy_text import parse_policies  # noqa: PLC0415
 
     try:
         return parse_policies(policy)
-    except ValueError as error:
+    except (ValueError, SetupError) as error:
         raise typer.BadParameter(str(error)) from None
 
 
@@ -100,14 +108,17 @@ def _window(since: str, until: str, mature: str) -> "Window":
     return window
 
 
-def _write(path: Path, found: "Result", judged: "Arms", window: "Window") -> None:
+def _write(path: Path, found: "Result", judged: "Plan", window: "Window") -> None:
     """Everything as JSON."""
     from msgspec import json  # noqa: PLC0415
 
     from stream.offpolicy import as_json  # noqa: PLC0415
 
     asked = {
-        "policies": [(one.name, one.version, share) for one, share in judged],
+        "policies": {
+            scenario: [(one.name, one.version, share) for one, share in arms]
+            for scenario, arms in judged.arms.items()
+        },
         "from": window.since,
         "to": window.until,
         "mature_ms": window.mature_ms,
@@ -136,6 +147,20 @@ def _read(log: Path | None, window: "Window", tell: "OnProgress") -> "Read":
         return read_export(log, window, tell)
     with Interruptible() as until:
         return until.run(read_topics(load_settings(), window, tell))
+
+
+def _believed(judged: "Plan", window: "Window", tell: "OnProgress") -> "Believed | None":
+    """What judged policies that learn would have gone by at the window's start; None where none learns."""
+    from stream.beliefs import believed_before  # noqa: PLC0415
+    from stream.offpolicy import learning  # noqa: PLC0415
+    from stream.policy_file import learners_of  # noqa: PLC0415
+
+    if not learning(judged):
+        return None
+    with Interruptible() as until:
+        return until.run(
+            believed_before(load_settings(), window.since, learners=learners_of(judged), on_progress=tell)
+        )
 
 
 @contextlib.contextmanager

@@ -19,7 +19,9 @@ from stream.work import Record
 
 TIMES: Final = "_utc"
 """Ends the name of the timestamp that stands beside a time in epoch milliseconds."""
-RECORD: Final = ("raw", "partition", "offset", "timestamp")
+RAW: Final = "raw"
+"""Column of the record's own bytes."""
+RECORD: Final = (RAW, "partition", "offset", "timestamp")
 """Columns of the record itself."""
 
 
@@ -129,7 +131,7 @@ def table_of(records: Sequence[Record], kind: Kind) -> Any:
         columns[name] = fields[name]
         if name == "time":
             columns[name + TIMES] = columns[name].cast(moment)
-    columns["raw"] = pa.array([record.value for record in records], pa.binary())
+    columns[RAW] = pa.array([record.value for record in records], pa.binary())
     columns["partition"] = pa.array([record.partition for record in records], pa.int32())
     columns["offset"] = pa.array([record.offset for record in records], pa.int64())
     columns["timestamp"] = pa.array([record.timestamp for record in records], pa.int64()).cast(moment)

@@ -3,26 +3,28 @@
 The log is the topics, or what `freshslate export` wrote of them.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from msgspec import Struct
 
 from state.evaluation.decisions import LEFT_OUT, DecisionLog, Decisions
-from state.evaluation.evidence import Evidence, OffPolicyError, gather, gather_mix
+from state.evaluation.evidence import Evidence, OffPolicyError, gather_plan
 from state.evaluation.offpolicy import MAIN, Judgement, groups, judge
 from state.policy.base import Policy
+from state.policy.learning import learns
+from state.policy.plan import Plan
+from state.posterior.beliefs import PRIOR
 from state.retrieval.arrays import DAY_MS
+from stream.arrow_rows import RAW
+from stream.beliefs import Believed, OnProgress
 from stream.codecs import decode_reward, decode_slate
 from stream.config import Settings
-from stream.policy_text import Arms
 from stream.reading import read_topic
 from stream.times import format_iso
 from stream.topics import describe
 
-OnProgress = Callable[[str, int, int | None], None]
-"""Called with what is done, how much of it, and of how much in all, where that is known."""
 EVERY: Final = 1_000
 """Records between two calls."""
 BATCH_ROWS: Final = 4_096
@@ -57,6 +59,8 @@ class Read(Struct, frozen=True):
     """Slates that cannot be used, by reason (`state.evaluation.decisions.LEFT_OUT`)."""
     rewards_elsewhere: dict[str, int]
     """Rewards that count for none of the slates, by reason."""
+    other_contexts: int = 0
+    """Slates whose candidates were logged with other contexts than those of this program."""
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -67,6 +71,8 @@ class Result(Struct, frozen=True, kw_only=True):
     """By `scenario` or `day`, and by which of them."""
     read: Read
     evidence: Evidence
+    believed: Believed | None = None
+    """What judged policies that learn went by; None where none does."""
 
     @property
     def refused(self) -> bool:
@@ -115,19 +121,21 @@ def read_export(folder: Path, window: Window, on_progress: OnProgress) -> Read:
 
 def evaluate_policy(
     read: Read,
-    judged: Arms,
+    judged: Plan,
     asked: Asked,
     *,
     known: Sequence[Policy] = (),
+    believed: Believed | None = None,
     on_progress: OnProgress = lambda *_: None,
 ) -> Result:
     """Judge policies by what was read.
 
     Args:
         read: The log.
-        judged: One policy, or several and their shares of users.
+        judged: Policies and their shares of users, by scenario.
         asked: How.
         known: Policies that may have drawn the log.
+        believed: What policies that learn go by, for all of the slates.
         on_progress: Is told how far it is.
 
     Raises:
@@ -137,16 +145,22 @@ def evaluate_policy(
         reasons = (f"{count:,}: {LEFT_OUT[reason]}" for reason, count in read.left_out.items())
         message = f"none of the slates can be used; {'; '.join(reasons)}"
         raise OffPolicyError(message)
+    if believed is None:
+        refuse_learning(judged)
+    elif read.other_contexts:
+        message = (
+            f"{read.other_contexts:,} slates were logged by a program with other contexts of candidates, "
+            "which a policy that learns cannot go by: take a later --from"
+        )
+        raise OffPolicyError(message)
     decisions = read.decisions if asked.positions is None else read.decisions.first(asked.positions)
     seed = asked.seed
 
     def tell(done: int, total: int) -> None:
         on_progress("weighing slates", done, total)
 
-    if len(judged) == 1:
-        evidence = gather(decisions, judged[0][0], arms=known, seed=seed, on_progress=tell)
-    else:
-        evidence = gather_mix(decisions, judged, arms=known, seed=seed, on_progress=tell)
+    beliefs = PRIOR if believed is None else believed.beliefs
+    evidence = gather_plan(decisions, judged.arms, arms=known, beliefs=beliefs, seed=seed, on_progress=tell)
     on_progress("drawing users again", 0, None)
     whole = judge(evidence, seed=seed)
     divided = {
@@ -156,7 +170,26 @@ def evaluate_policy(
         }
         for division in asked.by
     }
-    return Result(whole=whole, by=divided, read=read, evidence=evidence)
+    return Result(whole=whole, by=divided, read=read, evidence=evidence, believed=believed)
+
+
+def learning(judged: Plan) -> list[str]:
+    """Names of the judged policies that go by what was learned."""
+    return [policy.name for policy in judged.policies if learns(policy)]
+
+
+def refuse_learning(judged: Plan) -> None:
+    """Refuse policies that learn, where it is not known what they believe.
+
+    Raises:
+        OffPolicyError: One of them learns.
+    """
+    if names := learning(judged):
+        message = (
+            f"{', '.join(names)} goes by what was learned before --from, and an export holds no deltas to "
+            "learn it from: leave out --log, so that it is read from Kafka"
+        )
+        raise OffPolicyError(message)
 
 
 def as_json(result: Result, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -172,13 +205,19 @@ def as_json(result: Result, asked: Mapping[str, Any]) -> dict[str, Any]:
         "left_out": result.read.left_out,
         "rewards_elsewhere": result.read.rewards_elsewhere,
         "intervals": "95 %, users being what varies",
+        "believed": result.believed
+        and {
+            "version": result.believed.beliefs.version,
+            "exposures": result.believed.exposures,
+            "rewards": result.believed.rewards,
+        },
         "whole": result.whole,
         "by": result.by,
     }
 
 
 def _read(log: DecisionLog) -> Read:
-    return Read(log.decisions(), log.left_out(), dict(log.elsewhere))
+    return Read(log.decisions(), log.left_out(), dict(log.elsewhere), log.other_contexts)
 
 
 async def _values(
@@ -203,12 +242,11 @@ def _exported(folder: Path, what: str, window: Window, on_progress: OnProgress) 
     for number, path in enumerate(paths):
         on_progress(f"reading {what}", number, len(paths))
         with parquet.ParquetFile(path) as file:
-            if "value" not in file.schema_arrow.names:
-                message = f"{path} has no column `value`: it is no file of freshslate export"
+            if RAW not in file.schema_arrow.names:
+                message = f"{path} has no column `{RAW}`: it is no file of freshslate export"
                 raise OffPolicyError(message)
-            for batch in file.iter_batches(BATCH_ROWS, columns=["value"]):
-                for value in batch.column(0).to_pylist():
-                    yield value.encode() if isinstance(value, str) else value
+            for batch in file.iter_batches(BATCH_ROWS, columns=[RAW]):
+                yield from batch.column(0).to_pylist()
 
 
 def _parts(folder: Path, what: str, window: Window) -> list[Path]:

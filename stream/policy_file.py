@@ -90,7 +90,7 @@ def read_plan(content: bytes | str) -> Plan:
     """
     fields = decode_toml(content, lambda reason: InvalidPlan([((), reason)]))
     try:
-        return parse_plan(fields, _build)
+        return parse_plan(fields, policy_named)
     except InvalidPlan as error:
         lines = content.decode().splitlines() if isinstance(content, bytes) else []
         raise InvalidPlan(
@@ -98,8 +98,12 @@ def read_plan(content: bytes | str) -> Plan:
         ) from None
 
 
-def _build(name: str, parameters: Mapping[str, Any]) -> Policy:
-    """One of our own policies, or a plugged-in one."""
+def policy_named(name: str, parameters: Mapping[str, Any]) -> Policy:
+    """One of our own policies, or a plugged-in one.
+
+    Raises:
+        WrongParameter: There is no such policy or parameter, or a value is wrong.
+    """
     if name in POLICY_NAMES:
         return build_policy(name, parameters)
     try:

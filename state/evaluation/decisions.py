@@ -113,6 +113,8 @@ class DecisionLog:
         self.elsewhere: Counter[str] = Counter()
         """Rewards that count for no slate here, by reason: `late` (after the horizon), `unknown_slate`,
         `wrong_position`, `repeated`."""
+        self.other_contexts = 0
+        """Slates taken whose candidates were logged with other contexts than `CONTEXT_SET`."""
 
     def add_slate(self, slate: Slate) -> None:
         """Take a slate; what is left out is counted by reason."""
@@ -211,6 +213,7 @@ class DecisionLog:
         if reason is not None or contexts is None:
             self._out[slate.slate_id] = reason or "bad_pool"
             return
+        self.other_contexts += pool.context_set != CONTEXT_SET
         self._rows[slate.slate_id] = _Row(
             scores,
             contexts,

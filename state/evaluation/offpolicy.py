@@ -202,8 +202,8 @@ def _arms(decisions: Decisions) -> dict[str, Logged]:
 
 
 def _supported(weights: Doubles, positions: int) -> int:
-    """How many positions from the top have weights that are not refused, for every judged policy."""
+    """How many positions from the top have weights that are not refused."""
     for position in range(positions):
-        if support_of(weights[:, position::positions]).refusal is not None:
+        if support_of(weights[:, position : position + 1]).refusal is not None:
             return position
     return positions

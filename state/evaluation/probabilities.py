@@ -5,23 +5,27 @@ the best left,
 
     P(i | above) = epsilon w_i / sum_{j left} w_j + (1 - epsilon) [i is the best left]
 
-and one kernel answers for them. Any other policy is asked row by row (`Policy.distribution`).
+and one kernel answers for them. One that goes by predictions is of that form once its candidates are sorted,
+and committees have a kernel of their own. Any other policy is asked row by row (`Policy.distribution`).
 """
 
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from state.kernel import kernel
 from state.policy.base import Policy
+from state.policy.committee import CommitteePolicy
+from state.policy.context import Contexts
 from state.policy.epsilon_greedy import EpsilonGreedy
+from state.policy.greedy import Greedy
+from state.policy.learned import Predicting
+from state.policy.learning import NOTHING_KNOWN, Known, LearningPolicy, learns
 from state.policy.softmax import Softmax
 from state.policy.uniform import Uniform
 from state.retrieval.arrays import Doubles, Floats, Ints
-
-GREEDY: Final = "greedy"
-"""Name of the policy that takes the best left with probability 1."""
 
 
 class Drawn(NamedTuple):
@@ -41,37 +45,122 @@ class Drawn(NamedTuple):
         return Drawn(self.scores[rows], self.counts[rows], self.chosen[rows], self.sizes[rows])
 
 
-def probabilities(policy: Policy, drawn: Drawn) -> Doubles:
-    """[n, k] the policy's probability of each item given those above it; 1 beyond the end of a slate."""
+def probabilities(
+    policy: Policy, drawn: Drawn, *, contexts: Contexts | None = None, known: Known = NOTHING_KNOWN
+) -> Doubles:
+    """[n, k] the policy's probability of each item given those above it; 1 beyond the end of a slate.
+
+    Args:
+        policy: Is asked.
+        drawn: The slates.
+        contexts: [n, most, CONTEXT_SIZE] of the candidates, which a policy that learns goes by.
+        known: What such a policy believes.
+
+    Raises:
+        ValueError: The policy goes by contexts, and there are none.
+    """
     n, k = drawn.chosen.shape
     none = np.zeros((n, 1, k), np.float32)
-    return _answer(policy, drawn, none)[0]
+    return _answer(policy, drawn, none, contexts, known)[0]
 
 
-def expectations(policy: Policy, drawn: Drawn, values: Floats) -> tuple[Doubles, Doubles]:
+def expectations(
+    policy: Policy,
+    drawn: Drawn,
+    values: Floats,
+    *,
+    contexts: Contexts | None = None,
+    known: Known = NOTHING_KNOWN,
+) -> tuple[Doubles, Doubles]:
     """`probabilities`, and the mean [n, k] of `values` [n, most, k] at each position under the policy.
 
     The mean is over all candidates left below the items above; beyond the end of a slate it is 0.
+
+    Raises:
+        ValueError: The policy goes by contexts, and there are none.
     """
-    return _answer(policy, drawn, values)
+    return _answer(policy, drawn, values, contexts, known)
 
 
-def _answer(policy: Policy, drawn: Drawn, values: Floats) -> tuple[Doubles, Doubles]:
-    said = np.ones(drawn.chosen.shape)
-    means = np.zeros(drawn.chosen.shape)
+def _answer(
+    policy: Policy, drawn: Drawn, values: Floats, contexts: Contexts | None, known: Known
+) -> tuple[Doubles, Doubles]:
+    if learns(policy):
+        if contexts is None:
+            message = f"{policy.name} learns: it goes by contexts, which must be given"
+            raise ValueError(message)
+        return _answer_by_contexts(policy, drawn, values, contexts, known)
     form = _form_of(policy, drawn)
     if form is not None:
         weights, epsilon = form
+        said, means = _nothing_said(drawn)
         _mixture(weights, epsilon, *drawn[1:], values, said, means)
         return said, means
+
+    def spread(row: int, count: int, taken: list[int]) -> Doubles:
+        return policy.distribution(drawn.scores[row, :count], taken)
+
+    return _row_by_row(spread, drawn, values)
+
+
+def _answer_by_contexts(
+    policy: LearningPolicy, drawn: Drawn, values: Floats, contexts: Contexts, known: Known
+) -> tuple[Doubles, Doubles]:
+    """What a policy that learns says."""
+    if isinstance(policy, Predicting):
+        return _answer_sorted(policy, drawn, values, contexts, known)
+    if isinstance(policy, CommitteePolicy):
+        members, chances = policy.committee(known)
+        said, means = _nothing_said(drawn)
+        _by_committee(contexts, members, chances, policy.epsilon, *drawn[1:], values, said, means)
+        return said, means
+
+    def spread(row: int, count: int, taken: list[int]) -> Doubles:
+        return policy.distribution_of(contexts[row, :count], drawn.scores[row, :count], taken, known)
+
+    return _row_by_row(spread, drawn, values)
+
+
+def _answer_sorted(
+    policy: Predicting, drawn: Drawn, values: Floats, contexts: Contexts, known: Known
+) -> tuple[Doubles, Doubles]:
+    """What the policy inside says of the candidates in the order of their predictions."""
+    n, most = drawn.scores.shape
+    is_there = np.arange(most) < drawn.counts[:, None]
+    predicted = np.full((n, most), -np.inf, np.float32)
+    predicted[is_there] = policy.predictions(contexts[is_there], drawn.scores[is_there], known)
+    order = np.argsort(-predicted, axis=1, kind="stable")
+    place_of = np.argsort(order, axis=1).astype(np.int32)
+    inside = np.arange(drawn.chosen.shape[1]) < drawn.sizes[:, None]
+    ranked = Drawn(
+        np.maximum(np.take_along_axis(predicted, order, axis=1), np.float32(0.0)),
+        drawn.counts,
+        np.take_along_axis(place_of, np.where(inside, drawn.chosen, 0), axis=1),
+        drawn.sizes,
+    )
+    if values.shape[1] == most:
+        values = np.take_along_axis(values, order[:, :, None], axis=1)
+    return _answer(policy.inner, ranked, values, None, known)
+
+
+def _row_by_row(
+    spread: Callable[[int, int, list[int]], Doubles], drawn: Drawn, values: Floats
+) -> tuple[Doubles, Doubles]:
+    """By a function of row, count and the indices above."""
+    said, means = _nothing_said(drawn)
     for row, (count, size) in enumerate(zip(drawn.counts.tolist(), drawn.sizes.tolist(), strict=True)):
         slate = drawn.chosen[row, :size].tolist()
         for at, index in enumerate(slate):
-            spread = policy.distribution(drawn.scores[row, :count], slate[:at])
-            said[row, at] = spread[index]
+            chances = spread(row, count, slate[:at])
+            said[row, at] = chances[index]
             if values.shape[1] >= count:
-                means[row, at] = spread @ values[row, :count, at]
+                means[row, at] = chances @ values[row, :count, at]
     return said, means
+
+
+def _nothing_said(drawn: Drawn) -> tuple[Doubles, Doubles]:
+    """Probabilities and means [n, k] as they are beyond the end of slates."""
+    return np.ones(drawn.chosen.shape), np.zeros(drawn.chosen.shape)
 
 
 def _form_of(policy: Policy, drawn: Drawn) -> tuple[Doubles, float] | None:
@@ -86,7 +175,7 @@ def _form_of(policy: Policy, drawn: Drawn) -> tuple[Doubles, float] | None:
         return equal, 1.0
     if isinstance(policy, EpsilonGreedy):
         return equal, policy.epsilon
-    return (equal, 0.0) if policy.name == GREEDY else None
+    return (equal, 0.0) if isinstance(policy, Greedy) else None
 
 
 @kernel
@@ -138,3 +227,67 @@ def _weigh(weights: Doubles, slate: Ints, is_left: NDArray[np.bool_], left: Doub
         rest += weights[slate[at]]
         left[at] = rest
     is_left[:] = True
+
+
+@kernel
+def _by_committee(
+    contexts: Contexts,
+    members: Floats,
+    chances: Doubles,
+    epsilon: float,
+    counts: Ints,
+    chosen: Ints,
+    sizes: Ints,
+    values: Floats,
+    said: Doubles,
+    means: Doubles,
+) -> None:
+    """`_mixture` for `state.policy.committee`."""
+    most = contexts.shape[1]
+    asks_means = values.shape[1] == most
+    utilities, is_left = np.empty((most, chances.size), np.float32), np.empty(most, np.bool_)
+    best, favourite = np.empty(chances.size, np.float32), np.empty(chances.size, np.int32)
+    for row in range(counts.size):
+        n = counts[row]
+        _utilities(contexts[row, :n], members, utilities)
+        is_left[:n] = True
+        for at in range(sizes[row]):
+            pick = chosen[row, at]
+            _favourites(utilities[:n], is_left, best, favourite)
+            said[row, at] = epsilon / (n - at)
+            for j in range(chances.size):
+                if favourite[j] == pick:
+                    said[row, at] += (1.0 - epsilon) * chances[j]
+            if asks_means:
+                total = 0.0
+                for i in range(n):
+                    if is_left[i]:
+                        total += values[row, i, at]
+                means[row, at] = epsilon * total / (n - at)
+                for j in range(chances.size):
+                    means[row, at] += (1.0 - epsilon) * chances[j] * values[row, favourite[j], at]
+            is_left[pick] = False
+
+
+@kernel
+def _utilities(contexts: Contexts, members: Floats, utilities: Floats) -> None:
+    """Fill `utilities` [n, members], summed in the order of the context's numbers as the policy does."""
+    for i in range(contexts.shape[0]):
+        utilities[i] = 0.0
+        for d in range(members.shape[0]):
+            x = np.float32(contexts[i, d])
+            for j in range(members.shape[1]):
+                utilities[i, j] += x * members[d, j]
+
+
+@kernel
+def _favourites(utilities: Floats, is_left: NDArray[np.bool_], best: Floats, favourite: Ints) -> None:
+    """Fill `favourite` [members] with what each likes best of those left, of equals the first."""
+    best[:] = -np.inf
+    favourite[:] = -1
+    for i in range(utilities.shape[0]):
+        if is_left[i]:
+            for j in range(best.size):
+                if utilities[i, j] > best[j] or favourite[j] < 0:
+                    best[j] = utilities[i, j]
+                    favourite[j] = i

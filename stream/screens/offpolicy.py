@@ -76,7 +76,15 @@ def notes(result: Result) -> Iterator[str]:
         yield f"{count:,} slates are left out: {LEFT_OUT[reason]}"
     for reason, count in sorted(result.read.rewards_elsewhere.items()):
         yield f"{count:,} rewards {ELSEWHERE[reason]}"
-    evidence = result.evidence
+    evidence, believed = result.evidence, result.believed
+    if believed is not None:
+        yield (
+            f"policies that learn are judged as they would have begun: by what {believed.exposures:,.0f}"
+            " matured exposures before --from had taught; what they would have learned since is not seen"
+            if believed.exposures
+            else "nothing had been learned before --from: policies that learn are judged by the scores alone,"
+            " as on their first day; a later --from gives them a past"
+        )
     if evidence.deterministic:
         yield f"slates of {', '.join(evidence.deterministic)} judge nobody: they left nothing to chance"
     if evidence.disagreeing:

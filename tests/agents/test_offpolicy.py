@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from agents.commands import app
 from agents.offpolicy import time_of
+from state.evaluation.evidence import OffPolicyError
 from state.policy.softmax import Softmax
 from state.policy.uniform import Uniform
 from tests.state.evaluation.logged import world
@@ -40,7 +41,7 @@ def test_a_policy_is_judged_and_written(folder: Path, tmp_path: Path) -> None:
     assert code == 0
     assert "softmax:temperature=0.2 judged on 800 slates" in text
     written = json.loads(said.read_text())
-    assert written["asked"]["policies"] == [["softmax", Softmax(temperature=0.2).version, 1.0]]
+    assert written["asked"]["policies"] == {"": [["softmax", Softmax(temperature=0.2).version, 1.0]]}
     assert written["whole"]["estimates"]["dr"]["value"] > written["whole"]["logged"]["value"]
     assert list(written["by"]["scenario"]) == ["feed"]
     assert chart.read_bytes().startswith(b"\x89PNG")
@@ -52,10 +53,33 @@ def test_a_refusal_is_exit_code_1(folder: Path) -> None:
     assert "The log cannot judge this policy" in text
 
 
+def test_an_export_alone_judges_no_learning_policy(folder: Path) -> None:
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(
+        app, [*PLAIN, "--policy", "linear_ts", "--log", str(folder)]
+    )
+    assert isinstance(result.exception, OffPolicyError)
+    assert "leave out --log" in str(result.exception)
+
+
+def test_a_policy_file_is_judged_with_the_arms_of_its_scenarios(folder: Path, tmp_path: Path) -> None:
+    said, path = tmp_path / "said.json", tmp_path / "policy.toml"
+    path.write_text(
+        '[[arm]]\npolicy = "greedy"\nshare = 1.0\n'
+        '[[scenario.feed.arm]]\npolicy = "softmax"\nshare = 1.0\ntemperature = 0.2\n'
+    )
+    code, _ = run("--policy", str(path), "--json", str(said), folder=folder)
+    assert code == 0
+    as_file = json.loads(said.read_text())
+    assert list(as_file["asked"]["policies"]) == ["", "feed"]
+    run("--policy", "softmax:temperature=0.2", "--json", str(said), folder=folder)
+    assert as_file["whole"] == json.loads(said.read_text())["whole"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--policy", "best"], "unknown policy 'best'"),
+        (["--policy", "best"], "'best' is neither one of"),
+        (["--policy", "nowhere.toml"], "the policies in nowhere.toml cannot be followed"),
         (["--policy", "random", "--by", "colour"], "--by knows scenario and day"),
         (["--policy", "random", "--from", "tomorrow"], "is neither ISO 8601"),
         (["--policy", "random", "--from", AFTER], "is not before"),

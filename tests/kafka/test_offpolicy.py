@@ -8,13 +8,18 @@ from aiokafka import AIOKafkaProducer
 from msgspec.structs import replace
 
 from state.evaluation.evidence import OffPolicyError, gather
+from state.policy.plan import Plan
 from state.policy.softmax import Softmax
 from state.policy.uniform import Uniform
-from stream.codecs import encode_reward, encode_slate
+from state.posterior.beliefs import PRIOR
+from stream.beliefs import PastFold, believed_before
+from stream.codecs import encode_delta, encode_reward, encode_slate
+from stream.followed import learning_config
 from stream.offpolicy import Asked, Window, evaluate_policy, read_topics
 from stream.times import now_ms
 from tests.kafka.harness import shop
 from tests.state.evaluation.logged import DAY, rewards_of, slates_of, world
+from tests.state.posterior import made
 
 WARM, RANDOM, SHARP = Softmax(temperature=0.3), Uniform(), Softmax(temperature=0.2)
 MINUTE = 60_000
@@ -41,10 +46,40 @@ async def test_a_policy_is_judged_from_the_topics(broker: str, prefix: str, tmp_
     assert read.decisions.rows == 600
     assert read.left_out == {"repeated": 1, "immature": 1}
     assert read.decisions.rewards.sum() == log.rewards.sum()
-    found = evaluate_policy(read, ((SHARP, 1.0),), Asked(), known=[WARM, RANDOM])
+    found = evaluate_policy(read, Plan([(SHARP, 1.0)]), Asked(), known=[WARM, RANDOM])
     wanted = gather(log, SHARP, arms=[WARM, RANDOM]).terms["snips"].value
     assert found.whole.estimates["snips"].value == pytest.approx(wanted, rel=1e-5)
     assert np.isfinite(found.whole.logged.value)
+
+
+async def test_what_was_learned_before_a_time_is_folded_from_the_topics(
+    broker: str, prefix: str, tmp_path: Path
+) -> None:
+    shown = made.log(4, count=900, minutes=300)
+    shift = now_ms() - 9 * 24 * 60 * MINUTE - shown[0].time
+    shown = [each._replace(time=each.time + shift) for each in shown]
+    until = shown[600].time
+    async with shop(broker, prefix, tmp_path) as it:
+        async with AIOKafkaProducer(bootstrap_servers=broker, linger_ms=5) as producer:
+            for each in shown:
+                value = encode_delta(made.delta([each]))
+                await producer.send(it.settings.deltas_topic, value, timestamp_ms=each.time)
+                for reward in made.rewards([each]):
+                    value = encode_reward(reward)
+                    await producer.send(it.settings.rewards_topic, value, timestamp_ms=reward.time)
+        believed = await believed_before(it.settings, until)
+        nothing = await believed_before(it.settings, shown[0].time)
+    wanted = PastFold(learning_config(it.settings))
+    before = [each for each in shown if each.time < until]
+    wanted.learn([made.delta([each]) for each in before], [each.time for each in before])
+    earned = [each for each in made.rewards(shown) if each.time < until]
+    wanted.reward(earned, [each.time for each in earned])
+    assert believed.rewards == len(earned) > 100
+    assert believed.exposures == pytest.approx(wanted.believed().exposures)
+    assert 300 < believed.exposures < 600
+    mean = wanted.believed().beliefs.by_scenario[""].mean
+    np.testing.assert_allclose(believed.beliefs.by_scenario[""].mean, mean, rtol=1e-3, atol=1e-4)
+    assert nothing.beliefs == PRIOR
 
 
 async def test_topics_that_are_not_there_are_named(broker: str, prefix: str, tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ chosen, q the reward that a model expects.
 """
 
 import math
-from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -59,15 +58,6 @@ def mean_of(values: Doubles, weights: Doubles | None = None) -> Terms:
     """Terms of a plain mean of `values` [rows], which rests on `weights` [rows, any]."""
     column = values.reshape(-1, 1)
     return Terms(column, np.ones_like(column), np.empty((len(column), 0)) if weights is None else weights)
-
-
-def weighted_sum(shares: Sequence[float], parts: Sequence[Terms]) -> Terms:
-    """The sum of estimates over the same rows, each times its share."""
-    return Terms(
-        np.hstack([share * part.numerators for share, part in zip(shares, parts, strict=True)]),
-        np.hstack([part.denominators for part in parts]),
-        np.hstack([part.weights for part in parts]),
-    )
 
 
 def delta_interval(terms: Terms, users: Ints) -> tuple[float, float] | None:

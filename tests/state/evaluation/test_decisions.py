@@ -155,3 +155,18 @@ def test_slates_can_be_cut_below_a_position() -> None:
     assert cut.drawn.chosen.shape == (40, 2)
     assert cut.drawn.sizes.max() == 2
     assert MADE.first(9).rewards.shape == (40, 3)
+
+
+def test_slates_with_other_contexts_are_counted() -> None:
+    found = log()
+    found.add_slate(SLATES[0])
+    found.add_slate(
+        replace(
+            SLATES[1],
+            pool=replace(
+                POOL, items=SLATES[1].pool.items, scores=SLATES[1].pool.scores, context_set="of old"
+            ),
+        )
+    )
+    assert found.decisions().rows == 2
+    assert found.other_contexts == 1

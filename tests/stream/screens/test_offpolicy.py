@@ -1,15 +1,20 @@
 import io
 
 import numpy as np
+import pytest
 from rich.console import Console
 
 from state.evaluation.decisions import LEFT_OUT, Decisions
 from state.policy.base import Policy
 from state.policy.epsilon_greedy import EpsilonGreedy
+from state.policy.linear_ts import LinearTS
+from state.policy.plan import Plan
 from state.policy.softmax import Softmax
 from state.policy.uniform import Uniform
+from state.posterior.beliefs import PRIOR
+from stream.beliefs import Believed
 from stream.offpolicy import Asked, Read, Window, evaluate_policy
-from stream.screens.offpolicy import ELSEWHERE, print_result
+from stream.screens.offpolicy import ELSEWHERE, notes, print_result
 from tests.state.evaluation.logged import DAY, world
 
 WARM, RANDOM = Softmax(temperature=0.3), Uniform()
@@ -19,7 +24,7 @@ LOG = world(2_000, [(WARM, 0.8), (RANDOM, 0.2)])
 def printed(policy: Policy, decisions: Decisions = LOG, **read: dict[str, int]) -> str:
     found = evaluate_policy(
         Read(decisions, read.get("left_out", {}), read.get("elsewhere", {})),
-        ((policy, 1.0),),
+        Plan([(policy, 1.0)]),
         Asked(by=("day",)),
         known=[WARM, RANDOM],
     )
@@ -72,3 +77,23 @@ def test_policies_that_judge_nobody_and_slates_that_contradict_are_said() -> Non
     )
     wrong = np.where(np.arange(LOG.rows)[:, None] < 3, 0.5, LOG.propensities)
     assert "3 slates have other propensities" in printed(WARM, LOG._replace(propensities=wrong))
+
+
+@pytest.mark.parametrize(
+    ("exposures", "said"),
+    [
+        (
+            12_345.0,
+            "judged as they would have begun: by what 12,345 matured exposures before --from had taught",
+        ),
+        (0.0, "nothing had been learned before --from"),
+    ],
+)
+def test_what_a_learning_policy_went_by_is_said(exposures: float, said: str) -> None:
+    found = evaluate_policy(
+        Read(LOG, {}, {}),
+        Plan([(LinearTS(epsilon=0.5), 1.0)]),
+        Asked(),
+        believed=Believed(PRIOR, exposures, 0),
+    )
+    assert any(said in note for note in notes(found))

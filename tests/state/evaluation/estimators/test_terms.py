@@ -10,7 +10,6 @@ from state.evaluation.estimators.terms import (
     delta_interval,
     mean_of,
     variance,
-    weighted_sum,
 )
 
 NOBODY = np.empty((6, 0))
@@ -43,11 +42,6 @@ def test_a_difference_is_paired() -> None:
     wide = delta_interval(ours, users)
     assert wide is not None
     assert wide[1] - wide[0] > 1.5
-
-
-def test_shares_weigh_estimates() -> None:
-    parts = [ratio_terms([1.0, 3.0], [1.0, 1.0]), ratio_terms([8.0, 8.0], [2.0, 2.0])]
-    assert weighted_sum([0.25, 0.75], parts).value == pytest.approx(0.25 * 2.0 + 0.75 * 4.0)
 
 
 def test_the_variance_of_a_mean_is_the_textbooks() -> None:
