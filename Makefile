@@ -39,7 +39,7 @@ check: $(INSTALLED) ## format, lint, types, import rules
 	@$(BIN)/lint-imports --no-logo
 
 fast: $(INSTALLED) ## the tests that need no broker, and the whole walk in one process (ARGS=)
-	@$(BIN)/python -m pytest -q -m "not kafka" $(ARGS)
+	@$(BIN)/python -m pytest -q -m "not kafka" -n auto --dist loadfile $(ARGS)
 
 kafka: $(INSTALLED) ## the tests on a real broker with real workers (ARGS=)
 	@$(BIN)/python -m pytest -q -m kafka $(ARGS)

@@ -151,16 +151,15 @@ def _read(log: Path | None, window: "Window", tell: "OnProgress") -> "Read":
 
 def _believed(judged: "Plan", window: "Window", tell: "OnProgress") -> "Believed | None":
     """What judged policies that learn would have gone by at the window's start; None where none learns."""
+    from state.policy.river_model import learners_of  # noqa: PLC0415
     from stream.beliefs import believed_before  # noqa: PLC0415
     from stream.offpolicy import learning  # noqa: PLC0415
-    from stream.policy_file import learners_of  # noqa: PLC0415
 
     if not learning(judged):
         return None
     with Interruptible() as until:
-        return until.run(
-            believed_before(load_settings(), window.since, learners=learners_of(judged), on_progress=tell)
-        )
+        learners = learners_of(judged.policies)
+        return until.run(believed_before(load_settings(), window.since, learners=learners, on_progress=tell))
 
 
 @contextlib.contextmanager

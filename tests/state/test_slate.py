@@ -1,4 +1,5 @@
 import pytest
+from msgspec.structs import fields
 
 from state.slate import SCHEMA_VERSION, Delta, Learned, Reward, Slate, SlateItem, Source, Span, Trigger
 
@@ -46,7 +47,7 @@ def test_answers_name_their_schema():
         type=(),
     )
     assert slate().schema_version == delta.schema_version == SCHEMA_VERSION
-    assert Reward.__struct_defaults__[-1] == SCHEMA_VERSION
+    assert {each.name: each.default for each in fields(Reward)}["schema_version"] == SCHEMA_VERSION
 
 
 def test_a_slate_probability_may_be_too_small_to_say():
