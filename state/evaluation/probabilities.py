@@ -6,7 +6,8 @@ the best left,
     P(i | above) = epsilon w_i / sum_{j left} w_j + (1 - epsilon) [i is the best left]
 
 and one kernel answers for them. One that goes by predictions is of that form once its candidates are sorted,
-and committees have a kernel of their own. Any other policy is asked row by row (`Policy.distribution`).
+and SquareCB and committees have kernels of their own. Any other policy is asked row by row
+(`Policy.distribution`).
 """
 
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from state.policy.greedy import Greedy
 from state.policy.learned import Predicting
 from state.policy.learning import NOTHING_KNOWN, Known, LearningPolicy, learns
 from state.policy.softmax import Softmax
+from state.policy.squarecb import SquareCB
 from state.policy.uniform import Uniform
 from state.retrieval.arrays import Doubles, Floats, Ints
 
@@ -95,6 +97,10 @@ def _answer(
         weights, epsilon = form
         said, means = _nothing_said(drawn)
         _mixture(weights, epsilon, *drawn[1:], values, said, means)
+        return said, means
+    if isinstance(policy, SquareCB):
+        said, means = _nothing_said(drawn)
+        _by_gaps(drawn.scores.astype(np.float64), policy.gamma, *drawn[1:], values, said, means)
         return said, means
 
     def spread(row: int, count: int, taken: list[int]) -> Doubles:
@@ -227,6 +233,43 @@ def _weigh(weights: Doubles, slate: Ints, is_left: NDArray[np.bool_], left: Doub
         rest += weights[slate[at]]
         left[at] = rest
     is_left[:] = True
+
+
+@kernel
+def _by_gaps(
+    scores: Doubles,
+    gamma: float,
+    counts: Ints,
+    chosen: Ints,
+    sizes: Ints,
+    values: Floats,
+    said: Doubles,
+    means: Doubles,
+) -> None:
+    """`_mixture` for `state.policy.squarecb`."""
+    asks_means = values.shape[1] == scores.shape[1]
+    is_left = np.empty(scores.shape[1], np.bool_)
+    for row in range(counts.size):
+        n, best = counts[row], 0
+        top = scores[row, 0] if n and scores[row, 0] > 0.0 else 1.0
+        is_left[:n] = True
+        for at in range(sizes[row]):
+            while not is_left[best]:
+                best += 1
+            pick, others, mean = chosen[row, at], 0.0, 0.0
+            for i in range(best + 1, n):
+                if is_left[i]:
+                    chance = 1.0 / (n - at + gamma * ((scores[row, best] - scores[row, i]) / top))
+                    others += chance
+                    if i == pick:
+                        said[row, at] = chance
+                    if asks_means:
+                        mean += chance * values[row, i, at]
+            if pick == best:
+                said[row, at] = 1.0 - others
+            if asks_means:
+                means[row, at] = mean + (1.0 - others) * values[row, best, at]
+            is_left[pick] = False
 
 
 @kernel

@@ -22,6 +22,8 @@ POLICIES = [
     EpsilonGreedy(epsilon=1e-6),
     Uniform(),
     Greedy(),
+    SquareCB(),
+    SquareCB(gamma=0.0),
 ]
 
 
