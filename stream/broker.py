@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from stream.claim import ClaimedError, claimed
 from stream.java import BrokerError, Progress, java_executable, kafka_class_path, tell
 
 __all__ = ["Broker", "BrokerError", "PortTakenError", "Proxied", "broker_for", "cluster_id_at"]
@@ -294,10 +295,16 @@ class _Node:
 
     def launch(self, port: int, controller_port: int, timeout_seconds: float) -> Broker:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.properties.write_text(server_properties(self.data, port, controller_port, self.proxied))
-        cluster_id = self._format()
-        logged = self.log.stat().st_size if self.log.exists() else 0
-        supervisor = self._spawn()
+        try:
+            # Kafka's own lock comes after it has touched the log of the one that runs.
+            with claimed(self.folder) as claim:
+                self.properties.write_text(server_properties(self.data, port, controller_port, self.proxied))
+                cluster_id = self._format()
+                logged = self.log.stat().st_size if self.log.exists() else 0
+                supervisor = self._spawn(claim)
+        except ClaimedError:
+            message = f"another broker runs in {self.folder}: stop it, or choose another folder"
+            raise BrokerError(message) from None
         try:
             assert supervisor.stdout is not None
             with supervisor.stdout as told:
@@ -333,7 +340,7 @@ class _Node:
             raise BrokerError(message)
         return found[1].strip()
 
-    def _spawn(self) -> "subprocess.Popen[bytes]":
+    def _spawn(self, claim: int) -> "subprocess.Popen[bytes]":
         scratch = str(self.folder) if self.is_scratch else ""
         heap = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC"]
         quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
@@ -350,6 +357,7 @@ class _Node:
                 stderr=log,
                 cwd=self.folder,
                 start_new_session=True,
+                pass_fds=(claim,),
             )
 
     def _wait(

@@ -108,8 +108,8 @@ def test_a_broker_listens_on_the_port_it_was_asked_for_again_and_again(tmp_path:
         port = first.port
     with Broker.start(tmp_path, port) as second:
         assert second.address == f"127.0.0.1:{port}"
-        with pytest.raises(BrokerError, match=r"(?s)ended while it started.*kafka\.log.*lock"):
-            Broker.start(tmp_path)
+        with pytest.raises(BrokerError, match="another broker runs in"):
+            Broker.start(tmp_path).stop()
         # It has a second for each answer, which a busy machine may not give.
         assert wait_until(lambda: cluster_id_at(second.address) is not None)
 
