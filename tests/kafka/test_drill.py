@@ -11,6 +11,7 @@ from rich.console import Console
 from stream.drill.run import DrillOptions, run_drill
 from stream.screens.drill import DrillScreen
 
+# Old and damaged copies of the state are in `test_store.py`.
 FAULTS = (
     "zombie",
     "kill_all",
@@ -19,8 +20,6 @@ FAULTS = (
     "die_applying",
     "broker_kill",
     "cut",
-    "older_copy",
-    "corrupt",
     "hot_user",
     "retries",
 )
