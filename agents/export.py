@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from agents.options import quiet
-from agents.replay_state import moment_of
+from agents.options import moment_of, quiet
 from stream.config import load_settings
 from stream.interrupt import Interruptible
 

@@ -4,6 +4,8 @@ import logging
 
 import typer
 
+from stream.times import parse_iso
+
 
 def milliseconds_of(text: str) -> int:
     """A duration option such as 24h, in milliseconds."""
@@ -13,6 +15,15 @@ def milliseconds_of(text: str) -> int:
         return duration_ms(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def moment_of(text: str) -> int:
+    """A point in time: epoch milliseconds, or ISO 8601, without a zone in UTC."""
+    try:
+        return int(text) if text.isdecimal() and len(text) > 8 else parse_iso(text)
+    except ValueError:
+        message = f"{text!r} is no time such as 2025-11-22T17:04:22Z, 2025-11-22 or 1763831062733"
+        raise typer.BadParameter(message) from None
 
 
 def quiet() -> None:

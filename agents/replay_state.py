@@ -6,25 +6,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from agents.options import quiet
+from agents.options import moment_of, quiet
 from state.event import DEFAULT_TENANT
 from stream.config import load_settings
 from stream.interrupt import Interruptible
-from stream.times import parse_iso
 
 REPLAY_STATE_EXAMPLES = (
     "Examples: [bold]freshslate replay-state --at 2025-11-22T17:04:22.733Z --user u-4821193[/], "
     "[bold]freshslate replay-state --at 1763831062733 --user u-4821193 --json[/]"
 )
-
-
-def moment_of(text: str) -> int:
-    """A point in time: epoch milliseconds, or ISO 8601, without a zone in UTC."""
-    try:
-        return int(text) if text.isdecimal() and len(text) > 8 else parse_iso(text)
-    except ValueError:
-        message = f"{text!r} is no time such as 2025-11-22T17:04:22Z, 2025-11-22 or 1763831062733"
-        raise typer.BadParameter(message) from None
 
 
 def replay_state(

@@ -1,4 +1,8 @@
-"""A folder that one process has to itself, for as long as it lives."""
+"""A folder that one process has to itself, for as long as it lives.
+
+Not filelock, as for a worker's folder (`stream/own_folder.py`): its release unlocks for the child too, and
+here the child has to keep the lock.
+"""
 
 import fcntl
 from collections.abc import Iterator

@@ -353,7 +353,7 @@ def warm(settings: Settings, plugged: Sequence[Plugged] = ()) -> None:
         models.upsert_item("warm", CatalogueItem(item_id="warm", category="warm"))
         decide.follow(Rules(diversity=0.1, category_limit=1))
         decide([asked])
-    warm_policies(assignment(settings), settings)
+    warm_policies(decide.assignment, settings)
 
 
 def warm_policies(served: Assignment, settings: Settings) -> None:

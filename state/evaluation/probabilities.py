@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from state.kernel import kernel
 from state.policy.base import Policy
-from state.policy.committee import CommitteePolicy
+from state.policy.committee import CommitteePolicy, score
 from state.policy.context import Contexts
 from state.policy.epsilon_greedy import EpsilonGreedy
 from state.policy.greedy import Greedy
@@ -292,7 +292,7 @@ def _by_committee(
     best, favourite = np.empty(chances.size, np.float32), np.empty(chances.size, np.int32)
     for row in range(counts.size):
         n = counts[row]
-        _utilities(contexts[row, :n], members, utilities)
+        score(contexts[row], n, members, utilities)
         is_left[:n] = True
         for at in range(sizes[row]):
             pick = chosen[row, at]
@@ -310,17 +310,6 @@ def _by_committee(
                 for j in range(chances.size):
                     means[row, at] += (1.0 - epsilon) * chances[j] * values[row, favourite[j], at]
             is_left[pick] = False
-
-
-@kernel
-def _utilities(contexts: Contexts, members: Floats, utilities: Floats) -> None:
-    """Fill `utilities` [n, members], summed in the order of the context's numbers as the policy does."""
-    for i in range(contexts.shape[0]):
-        utilities[i] = 0.0
-        for d in range(members.shape[0]):
-            x = np.float32(contexts[i, d])
-            for j in range(members.shape[1]):
-                utilities[i, j] += x * members[d, j]
 
 
 @kernel

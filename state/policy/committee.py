@@ -138,7 +138,7 @@ def _draw_all(
     utilities = np.empty((contexts.shape[1], up_to.size), np.float32)
     best, favourite = np.empty(up_to.size, np.float32), np.empty(up_to.size, np.int32)
     for row in range(counts.size):
-        _score(contexts[row], counts[row], members, utilities)
+        score(contexts[row], counts[row], members, utilities)
         size = _draw(
             utilities,
             counts[row],
@@ -159,7 +159,7 @@ def _draw_all(
 
 
 @kernel
-def _score(contexts: Contexts, count: int, members: Floats, utilities: Floats) -> None:
+def score(contexts: Contexts, count: int, members: Floats, utilities: Floats) -> None:
     """Utilities [count, members] of the candidates, summed in the order of the context's numbers."""
     for i in range(count):
         utilities[i] = 0.0
