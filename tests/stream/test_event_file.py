@@ -51,7 +51,7 @@ def test_a_file_without_an_event_has_no_span(tmp_path: Path) -> None:
     assert list(EventFile(path, "taobao")) == []
 
 
-@pytest.mark.parametrize("content", [ROWS, gzip.compress(ROWS)])
+@pytest.mark.parametrize("content", [ROWS, gzip.compress(ROWS)], ids=["plain", "gzip"])
 def test_standard_input_is_read_once_and_has_no_span(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     pipe = io.BufferedReader(io.BytesIO(content))  # type: ignore[arg-type]
     monkeypatch.setattr("stream.formats.packed.sys", SimpleNamespace(stdin=SimpleNamespace(buffer=pipe)))

@@ -24,14 +24,14 @@ def archive(path: Path, **members: bytes) -> Path:
     return path
 
 
-@pytest.mark.parametrize("content", [LINES, gzip.compress(LINES)])
+@pytest.mark.parametrize("content", [LINES, gzip.compress(LINES)], ids=["plain", "gzip"])
 def test_gzip_is_known_by_its_bytes_not_by_its_name(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file.txt"
     path.write_bytes(content)
     assert read(path) == LINES
 
 
-@pytest.mark.parametrize("content", [LINES, gzip.compress(LINES)])
+@pytest.mark.parametrize("content", [LINES, gzip.compress(LINES)], ids=["plain", "gzip"])
 def test_the_only_file_of_an_archive_needs_no_name(tmp_path: Path, content: bytes) -> None:
     path = archive(tmp_path / "a.zip", log_csv=content, **{"__MACOSX/log_csv": b"?"})
     assert read(path) == LINES
@@ -86,7 +86,7 @@ def test_a_damaged_member_is_one_clear_error(tmp_path: Path) -> None:
         read(path)
 
 
-@pytest.mark.parametrize("content", [LINES, gzip.compress(LINES)])
+@pytest.mark.parametrize("content", [LINES, gzip.compress(LINES)], ids=["plain", "gzip"])
 def test_a_dash_is_standard_input(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     pipe = io.BufferedReader(io.BytesIO(content))  # type: ignore[arg-type]
     monkeypatch.setattr("stream.formats.packed.sys", SimpleNamespace(stdin=SimpleNamespace(buffer=pipe)))
