@@ -6,9 +6,9 @@ Why pydantic-settings: docs/decisions/settings.md.
 
 import os
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Final, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -20,15 +20,16 @@ from state.exposure import Exposing
 from state.reward import DEFAULT_HORIZONS_TEXT, DEFAULT_REWARDS
 from stream.environment import PREFIX, ConfigError, env_name, problems, service_links, unknown_names
 from stream.misfits import misfits
+from stream.operator_settings import OperatorSettings
 from stream.setting_types import (
     CommaList,
-    FaultPoint,
     Horizons,
     ModelFile,
     Retention,
     Rewards,
     SourceWeights,
     Weights,
+    setting,
 )
 from stream.topic_names import TopicNames
 
@@ -38,12 +39,7 @@ DAY: Final = 86_400
 _CYCLE_EVENTS: Final = {"exactly_once": 6000, "at_least_once": 2000}
 
 
-def setting(default: Any, unit: str, description: str, **bounds: Any) -> Any:
-    """A field with its unit; `bounds` as of pydantic's `Field` (`ge`, `gt`, `le`, `lt`)."""
-    return Field(default=default, description=description, json_schema_extra={"unit": unit}, **bounds)
-
-
-class Settings(TopicNames, BaseSettings):
+class Settings(OperatorSettings, TopicNames, BaseSettings):
     """All settings; immutable. Build it with `load_settings`, which explains what is wrong.
 
     Durations are seconds and sizes bytes, as the names and `settings_table` say.
@@ -296,47 +292,6 @@ class Settings(TopicNames, BaseSettings):
         8 << 20, "bytes", "Write buffer of each partition store.", ge=1 << 16
     )
     snapshot_seconds: float = setting(60.0, "s", "Time between snapshots of the shared models.", gt=0)
-    worker_port: int = setting(
-        6066,
-        "port",
-        "Where a worker serves /metrics, /healthz and /readyz; where it is taken, the next free one. 0: any.",
-        ge=0,
-        le=65_535,
-    )
-    worker_host: str = setting(
-        "127.0.0.1", "address", "What worker_port listens on; 0.0.0.0 is every network."
-    )
-    stall_seconds: float = setting(
-        60.0, "s", "A worker that has input waiting and commits nothing for so long is unhealthy.", gt=0
-    )
-    lag_poll_seconds: float = setting(
-        5.0, "s", "Time between two looks at how far the input topics reach.", gt=0
-    )
-    monitor_port: int = setting(
-        6166,
-        "port",
-        "Where freshslate monitor serves /metrics and /healthz, on worker_host; where it is taken, the next "
-        "free one. 0: any.",
-        ge=0,
-        le=65_535,
-    )
-    monitor_wait_seconds: int = setting(
-        1800, "s", "How long the monitor waits for feedback, in event time, before a slate counts.", ge=1
-    )
-    monitor_slates: int = setting(
-        100_000,
-        "slates",
-        "Slates that wait in the monitor at once, some 4 KB each; where there are more, it follows half of "
-        "the users.",
-        ge=100,
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = setting("info", "", "Least severe line to log.")
-    fault_point: FaultPoint = setting(
-        None,
-        "point@n",
-        "For tests and drills alone: SIGKILL of this worker the nth time it gets to that point; SIGSTOP with "
-        ":stop behind it.",
-    )
 
     @classmethod
     def settings_customise_sources(

@@ -25,12 +25,13 @@ from state.errors import Refused
 from stream import faults
 from stream.config import Settings
 from stream.measures import Cycle, measure
-from stream.metrics import ENDED, REBALANCES, RESTORE_SECONDS, RESTORED, Metrics
+from stream.metrics import Metrics
 from stream.pace import Pace
 from stream.partitions import Partitions
 from stream.transaction import Publisher, Written
 from stream.transport import Chunk, Membership
 from stream.work import Record, Result, Work
+from stream.worker_metrics import ENDED, REBALANCES, RESTORE_SECONDS, RESTORED
 
 Runs: TypeAlias = Mapping[int, Mapping[str, Sequence[Record]]]
 """Records by partition, by topic."""

@@ -13,7 +13,9 @@ from typing import NamedTuple, TypeVar
 from state.slate import Reward
 from state.slates import Slates, WireSlate
 from state.step import Outcome
-from stream.metrics import (
+from stream.metrics import Metrics
+from stream.work import Result
+from stream.worker_metrics import (
     CYCLE_EVENTS,
     CYCLE_SECONDS,
     DUPLICATES,
@@ -31,9 +33,7 @@ from stream.metrics import (
     STAGE_SECONDS,
     TRANSACTION_SECONDS,
     UNATTRIBUTED,
-    Metrics,
 )
-from stream.work import Result
 
 T = TypeVar("T")
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from stream.metrics import METRICS, Metric
+from stream.metrics import Metric
+from stream.worker_metrics import METRICS
 
 
 class MetricRow(NamedTuple):

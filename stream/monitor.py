@@ -58,7 +58,7 @@ class MonitorProcess:
         self.monitor = Monitor(
             wait_ms=settings.monitor_wait_seconds * 1000, most_waiting=settings.monitor_slates
         )
-        self.metrics = Metrics(declared=MONITOR_METRICS)
+        self.metrics = Metrics(MONITOR_METRICS)
         self.metrics.before_scrape(self._look)
         self.watermark = 0
         """Event time up to which everything was read, epoch milliseconds."""

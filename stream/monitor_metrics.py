@@ -1,4 +1,4 @@
-"""Every metric of the monitor: declared once, here, as a worker's are in `stream/metrics.py`."""
+"""Every metric of the monitor: declared once, here, as a worker's are in `stream/worker_metrics.py`."""
 
 from collections.abc import Mapping
 from math import isnan

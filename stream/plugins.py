@@ -15,7 +15,8 @@ from state.retrieval.source import CandidateSource, Proposals, checked
 from state.retrieval.weights import SOURCES
 from state.slate import Delta
 from stream.entry_points import NAME, POLICY_GROUP, SOURCE_GROUP
-from stream.metrics import SOURCE_ERRORS, SOURCE_SECONDS, Metrics
+from stream.metrics import Metrics
+from stream.worker_metrics import SOURCE_ERRORS, SOURCE_SECONDS
 
 log = logging.getLogger(__name__)
 

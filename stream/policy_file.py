@@ -16,9 +16,10 @@ from state.policy.plan import Place, Plan, parse_plan
 from state.policy.registry import POLICY_NAMES, WrongParameter, build_policy
 from state.policy.river_model import RiverModel, learners_of
 from state.policy.shares import Assignment
-from stream.metrics import POLICY_FILE_INFO, POLICY_FILE_REFUSED, Metrics
+from stream.metrics import Metrics
 from stream.plugins import plugged_policy
 from stream.watched_file import Kind, WatchedFile, decode_toml
+from stream.worker_metrics import POLICY_FILE_INFO, POLICY_FILE_REFUSED
 
 log = logging.getLogger(__name__)
 

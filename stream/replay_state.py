@@ -19,7 +19,6 @@ from state.slates import Slates
 from stream.codecs import decode_slate, encode_slate
 from stream.config import Settings
 from stream.inspection import state_partitions
-from stream.metrics import Metrics
 from stream.plugins import plugged_sources
 from stream.ranker import RankerRefused, decode_ranker, ranker_of
 from stream.reading import read_topic
@@ -27,6 +26,7 @@ from stream.refold import Orders, Refold, Shared, deltas_of, read_shared
 from stream.rules_file import read_rules
 from stream.user_history import Decided, History, check_time, events_of, fold_user, log_start_of
 from stream.worker import assignment, recommender
+from stream.worker_metrics import WorkerMetrics
 
 Of: TypeAlias = Callable[[Slate], str | Sequence[object]]
 """What of a slate is compared."""
@@ -150,7 +150,7 @@ async def _decide_again(
     settings: Settings, found: PastState, decided: Decided, value: bytes, shared: Shared
 ) -> None:
     """Fold the models as they were, decide, and compare."""
-    plugged = plugged_sources(settings.sources, Metrics())
+    plugged = plugged_sources(settings.sources, WorkerMetrics())
     orders = Orders(delta for _, delta in deltas_of(settings, shared))
     serving = assignment(settings)
     refold = Refold(settings, shared, orders, plugged=plugged, learners=learners_of(serving.policies))

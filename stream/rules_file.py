@@ -6,8 +6,9 @@ from typing import Final
 
 from state.errors import InvalidRules
 from state.reranking.rules import Rules, parse_rules
-from stream.metrics import RULES_INFO, RULES_REFUSED, Metrics
+from stream.metrics import Metrics
 from stream.watched_file import Kind, WatchedFile, decode_toml
+from stream.worker_metrics import RULES_INFO, RULES_REFUSED
 
 KIND: Final = Kind("business rules", RULES_REFUSED, RULES_INFO)
 

@@ -1,9 +1,9 @@
-"""Types of settings that are more than a word or a number."""
+"""What a setting is made of: its field, and types that are more than a word or a number."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from state.retrieval.config import parse_weights
@@ -13,6 +13,11 @@ from stream.model_file import check_model_file
 
 FOR_EVER: Final = -1
 """A retention that never ends, as Kafka writes it."""
+
+
+def setting(default: Any, unit: str, description: str, **bounds: Any) -> Any:
+    """A field with its unit; `bounds` as of pydantic's `Field` (`ge`, `gt`, `le`, `lt`)."""
+    return Field(default=default, description=description, json_schema_extra={"unit": unit}, **bounds)
 
 
 def _split(value: object) -> object:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from stream.config import Settings
 from stream.environment import env_name
+from stream.operator_settings import OperatorSettings
 
 
 class SettingRow(NamedTuple):
@@ -17,7 +18,8 @@ class SettingRow(NamedTuple):
 
 
 def settings_table(settings: Settings) -> list[SettingRow]:
-    """One row per setting, in the order of the class."""
+    """One row per setting, in the order of the class; at the end those of operators."""
+    fields = sorted(Settings.model_fields.items(), key=lambda pair: pair[0] in OperatorSettings.model_fields)
     return [
         SettingRow(
             env_name(name),
@@ -26,7 +28,7 @@ def settings_table(settings: Settings) -> list[SettingRow]:
             str((field.json_schema_extra or {}).get("unit", "")),  # type: ignore[union-attr]  # `setting` gives a dict
             _choices(field.annotation) + (field.description or ""),
         )
-        for name, field in Settings.model_fields.items()
+        for name, field in fields
     ]
 
 

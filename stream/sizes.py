@@ -4,7 +4,11 @@ import platform
 
 from stream.config import Settings
 from stream.loop import Loop
-from stream.metrics import (
+from stream.metrics import Metrics
+from stream.partitions import Partitions
+from stream.ranker import RankerFollower
+from stream.replica import Replica
+from stream.worker_metrics import (
     ASSIGNED,
     BUILD,
     CACHE_BYTES,
@@ -23,11 +27,7 @@ from stream.metrics import (
     REPLICA_RECORDS,
     REPLICA_SKIPPED,
     SST_BYTES,
-    Metrics,
 )
-from stream.partitions import Partitions
-from stream.ranker import RankerFollower
-from stream.replica import Replica
 
 
 def measure_build(metrics: Metrics, settings: Settings, version: str) -> None:

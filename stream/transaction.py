@@ -50,7 +50,7 @@ class Publisher:
 
     transactional_id: str = ""
     took: Mapping[str, float] = MappingProxyType({})
-    """Seconds of each phase of the latest `publish` that came to its end, by `stream.metrics.PHASES`."""
+    """Seconds of each phase of the latest `publish` that came to its end (`stream.worker_metrics.PHASES`)."""
 
     def __init__(self, bootstrap_servers: str, *, client_id: str) -> None:
         self._settings: dict[str, Any] = {

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from stream.config import Settings
 from stream.health import Facts, Stall, Verdict, healthy, ready
 from stream.lag import BrokerEnds, LagWatch, following
-from stream.metrics import CYCLE_SECONDS, LAST_COMMIT
+from stream.worker_metrics import CYCLE_SECONDS, LAST_COMMIT
 
 if TYPE_CHECKING:
     from stream.worker import Worker

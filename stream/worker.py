@@ -46,7 +46,7 @@ from stream.entry_points import OWN_POLICIES
 from stream.faults import parse_fault_point
 from stream.followed import followed_topics, learning_config
 from stream.loop import Loop
-from stream.metrics import CYCLE_SECONDS, EVENTS, LOOP_DELAY, STAGE_SECONDS, Metrics
+from stream.metrics import Metrics
 from stream.misfits import advice
 from stream.model_file import read_model_file
 from stream.own_folder import end_open_transaction, own_folder, sign
@@ -64,6 +64,7 @@ from stream.topics import check_topics, topic_specs
 from stream.transaction import Publisher, TransactionalPublisher
 from stream.watched_file import WatchedFile
 from stream.work import Engine, work
+from stream.worker_metrics import CYCLE_SECONDS, EVENTS, LOOP_DELAY, STAGE_SECONDS, WorkerMetrics
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ class Worker:
         folder = Path(self._lock.lock_file).parent
         self._transactional_id = f"{settings.app_id}-{uuid.uuid4().hex}"
         self._former = sign(folder, self._transactional_id)
-        self.metrics = Metrics()
+        self.metrics = WorkerMetrics()
         self._plugged = plugged_sources(settings.sources, self.metrics)
         self.replica = Replica(
             settings.broker,

@@ -22,8 +22,8 @@ from benchmarks.report import InputReport, Report, WireRound, as_json, as_markdo
 from benchmarks.stages import STAGES, Stages, Stopwatch
 from benchmarks.throughput import arguments
 from state.event import TYPE_CODES
-from stream.metrics import CYCLE_SECONDS, EVENTS, STAGE_SECONDS, Metrics
 from stream.worker import told
+from stream.worker_metrics import CYCLE_SECONDS, EVENTS, STAGE_SECONDS, WorkerMetrics
 
 
 def job_round(rate: float) -> JobRound:
@@ -91,7 +91,7 @@ def test_what_others_keep_busy_is_told_in_cores():
 
 def test_the_line_a_worker_logs_at_its_end_is_understood():
     def worker(cycles, events, step, commit, apply):
-        metrics = Metrics()
+        metrics = WorkerMetrics()
         metrics.add(EVENTS, events, "events", "click")
         metrics.observe(CYCLE_SECONDS, [step + commit + apply] * cycles)
         for stage, seconds in (("decide", step), ("commit", commit), ("apply", apply)):

@@ -4,9 +4,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from stream.metrics import METRICS, Metric
+from stream.metrics import Metric
 from stream.metrics_table import metrics_table
 from stream.monitor_metrics import MONITOR_METRICS
+from stream.worker_metrics import METRICS
 
 DOC = Path(__file__).parents[1] / "docs" / "operations.md"
 

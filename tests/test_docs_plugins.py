@@ -22,10 +22,11 @@ SLATES = """
 import json
 from stream.config import load_settings
 from stream.metrics import Metrics
+from stream.worker_metrics import WorkerMetrics
 from stream.plugins import plugged_sources
 from tests.flow.walk import Walk
 settings = load_settings(slate_size=5, candidates=20)
-walk = Walk(settings, plugged=plugged_sources(settings.sources, Metrics()))
+walk = Walk(settings, plugged=plugged_sources(settings.sources, WorkerMetrics()))
 walk.catalogue("i1", "i2", "i3", "tinsel")
 walk.cycle(30)
 for each in walk.plugged:

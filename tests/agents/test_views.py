@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from agents.personalize import build_app
 from stream.app import App
 from stream.config import Settings
-from stream.metrics import LAST_COMMIT
+from stream.worker_metrics import LAST_COMMIT
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from pathlib import Path
 from numba.core.dispatcher import Dispatcher
 from stream.config import Settings
 from stream.metrics import Metrics
+from stream.worker_metrics import WorkerMetrics
 from stream.rules_file import RulesFile
 from stream.worker import warm, policy
 def signatures():
@@ -53,7 +54,7 @@ walk.engine.decide.ranker = made_ranker()
 walk.cycle(30)
 assert walk.slates[-1].ranker
 if rules_file:
-    RulesFile(rules_file, walk.engine.decide.follow, Metrics())
+    RulesFile(rules_file, walk.engine.decide.follow, WorkerMetrics())
     walk.cycle(30)
     assert walk.slates[-1].rules
 after = signatures()

@@ -15,8 +15,8 @@ import aiohttp
 from aiokafka import AIOKafkaProducer
 from prometheus_client.parser import text_string_to_metric_families
 
-from stream.metrics import METRICS
 from stream.ranker import publish_ranker
+from stream.worker_metrics import METRICS
 from tests.kafka.harness import Shop, clicks, send, shop, until
 from tests.kafka.test_ranker import publish_broken
 from tests.stream.distributions import install

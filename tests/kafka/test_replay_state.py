@@ -13,13 +13,13 @@ from msgspec import UNSET
 from state.slates import Slates
 from stream.codecs import encode_slate
 from stream.event_file import EventFile
-from stream.metrics import Metrics
 from stream.plugins import plugged_sources
 from stream.reading import read_topic
 from stream.refold import Orders, Refold, deltas_of, read_shared
 from stream.replay import replay
 from stream.user_history import fold_user
 from stream.worker import recommender
+from stream.worker_metrics import WorkerMetrics
 from tests.kafka.harness import ROOT, Shop, clicks, read_json, send, shop, until
 from tests.kafka.test_taobao import STREAM
 
@@ -53,6 +53,7 @@ async def slates_again(it: Shop) -> Counter[str]:
         for slate_id, decided in history.decided.items():
             by_cycle.setdefault(numbers[id(decided.delta)], []).append((slate_id, decided.asked))
     found: Counter[str] = Counter()
+    believed: set[int] = set()
     workers: dict[str, Any] = {}
     order = sorted(
         (delta.folded.worker, delta.folded.number, n)
@@ -61,15 +62,18 @@ async def slates_again(it: Shop) -> Counter[str]:
     )
     for worker, _, n in order:
         if worker not in workers:
-            plugged = plugged_sources(settings.sources, Metrics())
+            plugged = plugged_sources(settings.sources, WorkerMetrics())
             refold = Refold(settings, shared, orders, plugged=plugged)
             workers[worker] = refold, recommender(settings, refold.models, plugged)
         refold, decide = workers[worker]
         refold.until(deltas[n][1].folded)
+        decide.beliefs = refold.beliefs
         for slate_id, asked in by_cycle.get(n, ()):
             again = encode_slate(Slates.of(decide([asked])).wire[0])
             found["same" if again == published[slate_id] else "other"] += 1
         found[f"assumed {worker}"] = refold.assumed
+        believed.add(refold.beliefs.version)
+    found["beliefs"] = len(believed)
     return found
 
 
@@ -128,10 +132,11 @@ async def test_every_slate_of_two_workers_is_decided_again_bit_for_bit(
 async def test_the_command_rebuilds_a_user_and_says_what_is_wrong(
     broker: str, prefix: str, tmp_path: Path
 ) -> None:
-    async with shop(broker, prefix, tmp_path, snapshot_seconds=1) as it:
+    learning = {"policy": "linear_ts", "maturity_seconds": 1, "learning_bucket_seconds": 1}
+    async with shop(broker, prefix, tmp_path, snapshot_seconds=1, **learning) as it:
         first = it.start()
         await it.started()
-        await send(it, clicks(2_000, seed=1))
+        await send(it, clicks(2_000, seed=1), rate=400)
         await it.settled(2_000)
         first.kill()  # the next one begins with its snapshot, and a tail
         first.wait()
@@ -142,6 +147,7 @@ async def test_the_command_rebuilds_a_user_and_says_what_is_wrong(
         found = await slates_again(it)
         assert found["other"] == 0, found
         assert found["same"] > 3_000
+        assert found["beliefs"] > 2, "a policy that learns has to be decided again with what it believed"
         slates = [slate for slate in await read_json(it, it.settings.slates_topic) if slate["items"]]
         slate = slates[-1]
         arguments = ("replay-state", "--user", slate["user_id"], "--at")
@@ -170,8 +176,8 @@ async def test_the_command_rebuilds_a_user_and_says_what_is_wrong(
         unknown = command(it, "replay-state", "--user", "nobody", "--at", "2099-01-01")
         assert unknown.returncode == 1
         assert "no event of 'nobody'" in unknown.stderr
-        it.settings = it.settings.model_copy(update={"temperature": 0.5})
-        it.settings.model_fields_set.add("temperature")
+        it.settings = it.settings.model_copy(update={"policy": "greedy"})
+        it.settings.model_fields_set.add("policy")
         other = command(it, *arguments, str(slate["time"]))
         assert other.returncode == 1
         assert "another policy is configured now" in other.stdout

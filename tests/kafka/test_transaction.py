@@ -11,11 +11,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from state.errors import Refused
 from stream.codecs import encode_marker
-from stream.metrics import PHASES
 from stream.reading import read_topic
 from stream.store import MARKER, Changelog
 from stream.transaction import TransactionalPublisher, Written, end_transaction_of
 from stream.transport import Membership
+from stream.worker_metrics import PHASES
 from tests.kafka.harness import Shop, shop
 
 

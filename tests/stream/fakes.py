@@ -15,12 +15,12 @@ from state.errors import Refused
 from stream.codecs import decode_slate
 from stream.config import Settings
 from stream.loop import Delivery, Loop
-from stream.metrics import Metrics
 from stream.partitions import Partitions
 from stream.transaction import Publisher
 from stream.transport import Membership
 from stream.work import work
 from stream.worker import published_over
+from stream.worker_metrics import WorkerMetrics
 from tests.stream.records import DictStore, chunk, engine, record
 
 FAR = 1 << 40
@@ -203,7 +203,7 @@ class Rig:
             self.settings, folder / "own", writer=engine.writer, published=self.published
         )
         self.partitions._changelog = MemoryChangelog(self.log)
-        self.metrics = Metrics(lambda: self.seconds)
+        self.metrics = WorkerMetrics(lambda: self.seconds)
         engine = engine._replace(decide=self.published or engine.decide)
         self.loop = Loop(
             source=self.source,

@@ -6,7 +6,8 @@ from prometheus_client import Histogram as Official
 
 import stream.histogram
 from stream.histogram import Histogram
-from stream.metrics import METRICS, Metric
+from stream.metrics import Metric
+from stream.worker_metrics import METRICS
 
 DECLARED = [metric for metric in METRICS if metric.kind == "histogram"]
 

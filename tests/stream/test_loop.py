@@ -11,9 +11,9 @@ import stream.loop
 from state.errors import Refused, StopWorker, TooManyDeadLetters
 from stream.codecs import decode_marker
 from stream.loop import Delivery
-from stream.metrics import ENDED
 from stream.store import MARKER
 from stream.work import work
+from stream.worker_metrics import ENDED
 from tests.stream.fakes import ENGINE, folded, member, tp, until
 from tests.stream.records import DictStore, chunk, click, cuts, records, shop_events
 

@@ -11,7 +11,8 @@ from state.slates import Slates
 from state.step import Outcome
 from stream.codecs import decode_delta
 from stream.measures import Cycle, measure
-from stream.metrics import (
+from stream.work import Laps, Result, work
+from stream.worker_metrics import (
     CYCLE_EVENTS,
     CYCLE_SECONDS,
     DUPLICATES,
@@ -35,9 +36,8 @@ from stream.metrics import (
     STAGES,
     TRANSACTION_SECONDS,
     UNATTRIBUTED,
-    Metrics,
+    WorkerMetrics,
 )
-from stream.work import Laps, Result, work
 from tests.state.shown import profile
 from tests.state.shown import slate as shown_slate
 from tests.stream.fakes import until
@@ -172,7 +172,7 @@ def result(slates=(), rewards=(), inbounds=(), rejected=(), laps=(1.0, 2.0, 3.0,
 
 
 def measured(*results, **changes):
-    metrics = Metrics()
+    metrics = WorkerMetrics()
     given = {"queued": [0.5], "step": 1.0, "commit": 2.0, "apply": 3.0, "phases": {}} | changes
     records = sum(each.events + len(each.rejected) for each in results)
     measure(metrics, Cycle(records=records, results=results, committed_at=T / 1000, **given))

@@ -1,6 +1,4 @@
-"""The declarations, and the exposition as Prometheus's own parsers read it."""
-
-import re
+"""The exposition, as Prometheus's own parsers read it."""
 
 import prometheus_client
 import pytest
@@ -10,54 +8,23 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
-from state import attribution
-from state.errors import REASONS
-from state.event import EVENT_TYPES, SCENARIOS
-from state.exposure import HOWS
 from stream.app import create_app
 from stream.config import Settings
-from stream.metrics import (
+from stream.worker_metrics import (
     BUILD,
-    EVENT_TO_SLATE,
     EVENTS,
-    LAG,
-    LAG_SECONDS,
     LAST_COMMIT,
     METRICS,
-    PHASES,
     PROPENSITY,
-    RECORD_TO_SLATE,
     RESTORED,
-    STAGES,
-    Metrics,
+    WorkerMetrics,
 )
-
-BASE_UNITS = {"seconds", "bytes", "ratio"}
-"""Units that Prometheus's naming rules want at the end of a name."""
-OTHER_UNITS = re.compile(r"_(ms|millis|milliseconds|us|minutes|hours|days|kb|mb|percent)(_|$)")
-CLOSED = {
-    "topic": {"events"},
-    "type": set(EVENT_TYPES),
-    "reason": {*REASONS, *attribution.REASONS},
-    "how": set(HOWS),
-    "scenario": set(SCENARIOS),
-    "policy": {"softmax", "epsilon_greedy", "uniform"},
-    "stage": set(STAGES),
-    "phase": set(PHASES),
-    "partition": {"0", "4095"},
-    "error": {"Refused", "ProducerFenced"},
-    "model": {"sessions", "rules", "popularity", "hours", "content"},
-    "source": {"season"},
-    "version": {"1.0"},
-    "python": {"3.11"},
-    "processing_guarantee": {"exactly_once"},
-}
-"""Every label there may be, with values. None of them names a user, an item, a session or a slate."""
+from tests.stream.test_worker_metrics import BASE_UNITS, CLOSED, stem
 
 
 def filled():
     """Metrics with a sample of every declaration, under every label value."""
-    metrics = Metrics(now=lambda: 1_763_831_000.0)
+    metrics = WorkerMetrics(now=lambda: 1_763_831_000.0)
     for metric in METRICS:
         for n in range(max(len(CLOSED[label]) for label in metric.labels) if metric.labels else 1):
             labels = [sorted(CLOSED[label])[n % len(CLOSED[label])] for label in metric.labels]
@@ -70,48 +37,8 @@ def filled():
     return metrics
 
 
-def stem(metric):
-    return metric.name.removesuffix("_total").removesuffix("_info")
-
-
 def ours(families):
     return {family.name: family for family in families if family.name.startswith("freshslate_")}
-
-
-# Declarations ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
-def test_a_name_follows_the_rules_of_prometheus(metric):
-    assert re.fullmatch(r"freshslate_[a-z]+(_[a-z]+)*", metric.name)
-    assert not OTHER_UNITS.search(metric.name)
-    assert metric.name.endswith("_total") == (metric.kind == "counter")
-    assert metric.name.endswith("_info") == (metric.kind == "info")
-    assert not metric.name.endswith(("_bucket", "_count", "_sum", "_created"))
-    if metric.unit in BASE_UNITS:
-        assert stem(metric).endswith("_" + metric.unit)
-    assert not any(stem(metric).endswith("_" + unit) for unit in BASE_UNITS - {metric.unit})
-
-
-@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
-def test_a_declaration_is_complete(metric):
-    assert metric.help.endswith(".")
-    assert metric.help[0].isupper() or metric.help[0].isdigit()
-    assert "|" not in metric.help
-    assert metric.unit or metric.kind == "info"
-    assert set(metric.labels) <= set(CLOSED)
-    assert bool(metric.buckets) == (metric.kind == "histogram")
-    assert list(metric.buckets) == sorted(set(metric.buckets))
-
-
-def test_no_name_is_declared_twice():
-    names = [metric.name for metric in METRICS]
-    assert len(set(names)) == len(names) > 30
-
-
-def test_latency_has_a_bound_at_each_objective():
-    bounds = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.35, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30, 60)
-    assert EVENT_TO_SLATE.buckets == RECORD_TO_SLATE.buckets == bounds
 
 
 # Exposition ------------------------------------------------------------------------------------------
@@ -142,7 +69,7 @@ def test_the_official_parser_reads_every_family_with_its_type_help_and_labels(ki
 
 
 def test_a_histogram_is_exposed_whole():
-    metrics = Metrics()
+    metrics = WorkerMetrics()
     metrics.observe(PROPENSITY, [0.1, 0.3, 0.3], "softmax")
     value = metrics.registry.get_sample_value
     by_policy = {"policy": "softmax"}
@@ -154,7 +81,7 @@ def test_a_histogram_is_exposed_whole():
 
 
 def test_the_process_and_the_interpreter_are_exposed_too():
-    names = {family.name for family in Metrics().registry.collect()}
+    names = {family.name for family in WorkerMetrics().registry.collect()}
     assert {"process_cpu_seconds", "process_resident_memory_bytes", "python_info"} <= names
     assert {"python_gc_collections", "python_gc_objects_collected"} <= names
 
@@ -167,11 +94,11 @@ def test_only_what_was_asked_for_can_be_scraped():
 
 def test_the_names_are_taken_in_the_registry_so_that_nobody_else_uses_them():
     with pytest.raises(ValueError, match="Duplicated"):
-        prometheus_client.Counter("freshslate_slates", "theirs", registry=Metrics().registry)
+        prometheus_client.Counter("freshslate_slates", "theirs", registry=WorkerMetrics().registry)
 
 
 def test_a_worker_that_has_done_nothing_shows_zeros_but_no_time_of_a_commit():
-    metrics = Metrics()
+    metrics = WorkerMetrics()
     assert metrics.registry.get_sample_value(RESTORED.name) == 0
     assert metrics.registry.get_sample_value("freshslate_cycle_events_count") == 0
     assert metrics.registry.get_sample_value(LAST_COMMIT.name) is None
@@ -181,14 +108,14 @@ def test_a_worker_that_has_done_nothing_shows_zeros_but_no_time_of_a_commit():
 
 
 def test_workers_of_one_process_share_no_metric():
-    one, other = Metrics(), Metrics()
+    one, other = WorkerMetrics(), WorkerMetrics()
     one.add(RESTORED, 5)
     assert (one.value(RESTORED), other.value(RESTORED)) == (5, 0)
     assert other.registry.get_sample_value(RESTORED.name) == 0
 
 
 def test_a_counter_counts_label_sets():
-    metrics = Metrics()
+    metrics = WorkerMetrics()
     metrics.count(EVENTS, [("events", "click"), ("events", "view"), ("events", "click")])
     metrics.count(EVENTS, iter([("carts", "add_to_cart")]))
     assert metrics.value(EVENTS, "events", "click") == 2
@@ -197,20 +124,8 @@ def test_a_counter_counts_label_sets():
     assert metrics.registry.get_sample_value(EVENTS.name, {"topic": "events", "type": "view"}) == 1
 
 
-def test_lag_is_shown_until_the_partition_is_somebody_elses():
-    metrics = Metrics()
-    place = {"topic": "events", "partition": "3"}
-    metrics.set_lag("events", 3, 17, 0.5)
-    assert metrics.registry.get_sample_value(LAG.name, place) == 17
-    assert metrics.registry.get_sample_value(LAG_SECONDS.name, place) == 0.5
-    metrics.forget_lag("events", 3)
-    metrics.forget_lag("events", 4)
-    assert metrics.registry.get_sample_value(LAG.name, place) is None
-    assert metrics.registry.get_sample_value(LAG_SECONDS.name, place) is None
-
-
 def test_every_scrape_looks_again():
-    metrics = Metrics()
+    metrics = WorkerMetrics()
     looks = iter(range(10, 20))
     metrics.before_scrape(lambda: metrics.set(LAST_COMMIT, next(looks)))
     assert metrics.registry.get_sample_value(LAST_COMMIT.name) == 10
@@ -219,7 +134,7 @@ def test_every_scrape_looks_again():
 
 def test_what_is_not_declared_cannot_be_written():
     with pytest.raises(KeyError):
-        Metrics().add(BUILD.__class__("freshslate_other_total", "counter", "things", "Help.", ()), 1)
+        WorkerMetrics().add(BUILD.__class__("freshslate_other_total", "counter", "things", "Help.", ()), 1)
 
 
 # faust -----------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
-from stream.metrics import EVENTS, METRICS
 from stream.metrics_table import metrics_table
+from stream.worker_metrics import EVENTS, METRICS
 
 
 def test_the_table_has_a_row_per_metric():

@@ -4,13 +4,14 @@ from prometheus_client import generate_latest
 
 from state.event import SCENARIOS
 from state.monitoring import SIGNALS
-from stream.metrics import METRICS, Metrics
+from stream.metrics import Metrics
 from stream.monitor_metrics import ALARMS, CALIBRATION, MONITOR_METRICS, REVENUE, WATERMARK, show
+from stream.worker_metrics import METRICS
 from tests.state.test_monitoring import BY, made, over, reward, slate
 
 
 def shown(monitor):
-    metrics = Metrics(declared=MONITOR_METRICS)
+    metrics = Metrics(MONITOR_METRICS)
     show(metrics, monitor, watermark=12_500, lag={"slates": 3})
     return metrics
 

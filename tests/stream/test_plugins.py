@@ -5,8 +5,8 @@ import pytest
 from state.errors import SetupError
 from state.retrieval.blend import Query
 from state.retrieval.source import CandidateSource, Proposals
-from stream.metrics import SOURCE_ERRORS, SOURCE_SECONDS, Metrics
 from stream.plugins import Watched, plugged_policy, plugged_sources
+from stream.worker_metrics import SOURCE_ERRORS, SOURCE_SECONDS, WorkerMetrics
 from tests.stream.distributions import install
 
 MODULE = """
@@ -70,7 +70,7 @@ def acme(tmp_path, monkeypatch):
 
 @pytest.fixture
 def metrics():
-    return Metrics()
+    return WorkerMetrics()
 
 
 def test_sources_are_built_in_order_with_their_weights(metrics):

@@ -9,8 +9,8 @@ from state.policy.linear_ts import LinearTS
 from state.policy.plan import Plan
 from state.policy.river_model import RiverModel
 from state.policy.softmax import Softmax
-from stream.metrics import POLICY_FILE_INFO, POLICY_FILE_REFUSED, Metrics
 from stream.policy_file import PolicyFile, hand_over, line_of, load_plan, read_plan
+from stream.worker_metrics import POLICY_FILE_INFO, POLICY_FILE_REFUSED, WorkerMetrics
 from tests.stream.distributions import install
 from tests.stream.fakes import until
 
@@ -127,7 +127,7 @@ def path(tmp_path):
 
 async def test_a_change_is_warmed_then_followed_and_a_wrong_one_refused(path, monkeypatch, caplog):
     monkeypatch.setattr(stream.watched_file, "LOOK_SECONDS", 0.001)
-    metrics, done = Metrics(), []
+    metrics, done = WorkerMetrics(), []
     file = PolicyFile(
         path,
         lambda plan: done.append(("follow", plan.version)),

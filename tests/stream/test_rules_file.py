@@ -6,8 +6,8 @@ import pytest
 import stream.watched_file
 from state.errors import InvalidRules, SetupError
 from state.reranking.rules import Rules
-from stream.metrics import RULES_INFO, RULES_REFUSED, Metrics
 from stream.rules_file import RulesFile, read_rules
+from stream.worker_metrics import RULES_INFO, RULES_REFUSED, WorkerMetrics
 from tests.stream.fakes import until
 
 FIRST = 'exclude = ["a"]\n'
@@ -23,7 +23,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def metrics():
-    return Metrics()
+    return WorkerMetrics()
 
 
 @pytest.fixture

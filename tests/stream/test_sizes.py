@@ -8,7 +8,10 @@ from state.models import Models
 from state.posterior.config import LearningConfig
 from stream.config import Settings
 from stream.followed import FollowedTopics
-from stream.metrics import (
+from stream.ranker import RankerFollower
+from stream.replica import Replica
+from stream.sizes import measure_build, measure_ranker, measure_sizes
+from stream.worker_metrics import (
     ASSIGNED,
     BUILD,
     CACHE_BYTES,
@@ -28,9 +31,6 @@ from stream.metrics import (
     REPLICA_SKIPPED,
     SST_BYTES,
 )
-from stream.ranker import RankerFollower
-from stream.replica import Replica
-from stream.sizes import measure_build, measure_ranker, measure_sizes
 from tests.state.retrieval.shops import make_delta
 from tests.stream.fakes import Rig
 from tests.stream.made_ranker import made_artefact

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from stream.config import Settings
-from stream.metrics import CYCLE_SECONDS, LAST_COMMIT, Metrics
 from stream.vitals import Vitals
+from stream.worker_metrics import CYCLE_SECONDS, LAST_COMMIT, WorkerMetrics
 
 
 class Scene:
@@ -19,7 +19,7 @@ class Scene:
         self.behind = {}
         self.is_caught_up = False
         self.worker = SimpleNamespace(
-            metrics=Metrics(now=lambda: 5000.0 + self.now),
+            metrics=WorkerMetrics(now=lambda: 5000.0 + self.now),
             partitions=SimpleNamespace(opened=frozenset(), restore_left=None, expected=self.expected),
             replica=SimpleNamespace(
                 caught_up=SimpleNamespace(is_set=lambda: self.is_caught_up), lag=lambda: self.behind

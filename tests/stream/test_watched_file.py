@@ -8,8 +8,8 @@ import pytest
 import stream.watched_file
 from state.errors import InvalidRules, SetupError
 from state.reranking.rules import Rules
-from stream.metrics import RULES_INFO, RULES_REFUSED, Metrics
 from stream.watched_file import Kind, WatchedFile, decode_toml
+from stream.worker_metrics import RULES_INFO, RULES_REFUSED, WorkerMetrics
 from tests.stream.fakes import until
 
 KIND = Kind("numbers", RULES_REFUSED, RULES_INFO)
@@ -32,7 +32,7 @@ async def test_a_changed_value_is_made_ready_in_a_thread_before_it_is_in_force(t
     monkeypatch.setattr(stream.watched_file, "LOOK_SECONDS", 0.001)
     path, followed = tmp_path / "file", []
     path.write_bytes(b"a")
-    file = Slow(path, KIND, read=read, follow=followed.append, metrics=Metrics())
+    file = Slow(path, KIND, read=read, follow=followed.append, metrics=WorkerMetrics())
     assert not hasattr(file, "threads")  # the start makes everything ready at once
     task = asyncio.create_task(file.watch())
     path.write_bytes(b"ab")
@@ -46,7 +46,7 @@ async def test_a_changed_value_is_made_ready_in_a_thread_before_it_is_in_force(t
 def test_the_error_at_the_start_names_what_it_is_and_the_file(tmp_path):
     (tmp_path / "file").write_bytes(b"wrong")
     with pytest.raises(SetupError, match=r"the numbers in .*file cannot be followed: it is wrong"):
-        WatchedFile(tmp_path / "file", KIND, read=read, follow=list().append, metrics=Metrics())
+        WatchedFile(tmp_path / "file", KIND, read=read, follow=list().append, metrics=WorkerMetrics())
 
 
 @pytest.mark.parametrize(

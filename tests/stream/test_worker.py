@@ -20,7 +20,6 @@ from state.posterior.beliefs import PRIOR
 from state.reward import DAY_MS, RewardRule
 from state.step import StepRules
 from stream.config import Settings
-from stream.metrics import CYCLE_SECONDS, EVENTS, LOOP_DELAY, STAGE_SECONDS, Metrics
 from stream.transaction import Publisher, TransactionalPublisher
 from stream.worker import (
     SNAPSHOT,
@@ -37,6 +36,7 @@ from stream.worker import (
     step_rules,
     told,
 )
+from stream.worker_metrics import CYCLE_SECONDS, EVENTS, LOOP_DELAY, STAGE_SECONDS, WorkerMetrics
 from tests.stream.distributions import install
 from tests.stream.fakes import MemoryInput, until
 from tests.stream.made_ranker import made_artefact
@@ -439,7 +439,7 @@ async def test_at_its_start_the_worker_says_what_is_not_wise(tmp_path, started, 
 
 
 def test_what_was_done_is_told_in_one_line_with_microseconds_per_event():
-    metrics = Metrics()
+    metrics = WorkerMetrics()
     metrics.add(EVENTS, 100, "events", "click")
     metrics.observe(CYCLE_SECONDS, [0.1] * 4)
     for stage, seconds in (("decode", 0.001), ("decide", 0.004), ("commit", 0.02), ("apply", 0.002)):
@@ -447,7 +447,7 @@ def test_what_was_done_is_told_in_one_line_with_microseconds_per_event():
     assert told(metrics) == (
         "processed 100 events in 4 cycles: step 50.0 us, commit 5.00 ms a cycle, apply 20.0 us"
     )
-    assert told(Metrics()).startswith("processed 0 events in 0 cycles")
+    assert told(WorkerMetrics()).startswith("processed 0 events in 0 cycles")
 
 
 async def test_a_worker_that_never_started_can_be_stopped(worker):

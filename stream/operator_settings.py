@@ -1,0 +1,53 @@
+"""Settings of those who run workers: what is listened on, what is logged, when a worker is unwell."""
+
+from typing import Literal
+
+from pydantic import BaseModel
+
+from stream.setting_types import FaultPoint, setting
+
+
+class OperatorSettings(BaseModel):
+    """Settings that change nothing of what is decided."""
+
+    worker_port: int = setting(
+        6066,
+        "port",
+        "Where a worker serves /metrics, /healthz and /readyz; where it is taken, the next free one. 0: any.",
+        ge=0,
+        le=65_535,
+    )
+    worker_host: str = setting(
+        "127.0.0.1", "address", "What worker_port listens on; 0.0.0.0 is every network."
+    )
+    stall_seconds: float = setting(
+        60.0, "s", "A worker that has input waiting and commits nothing for so long is unhealthy.", gt=0
+    )
+    lag_poll_seconds: float = setting(
+        5.0, "s", "Time between two looks at how far the input topics reach.", gt=0
+    )
+    monitor_port: int = setting(
+        6166,
+        "port",
+        "Where freshslate monitor serves /metrics and /healthz, on worker_host; where it is taken, the next "
+        "free one. 0: any.",
+        ge=0,
+        le=65_535,
+    )
+    monitor_wait_seconds: int = setting(
+        1800, "s", "How long the monitor waits for feedback, in event time, before a slate counts.", ge=1
+    )
+    monitor_slates: int = setting(
+        100_000,
+        "slates",
+        "Slates that wait in the monitor at once, some 4 KB each; where there are more, it follows half of "
+        "the users.",
+        ge=100,
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = setting("info", "", "Least severe line to log.")
+    fault_point: FaultPoint = setting(
+        None,
+        "point@n",
+        "For tests and drills alone: SIGKILL of this worker the nth time it gets to that point; SIGSTOP with "
+        ":stop behind it.",
+    )
