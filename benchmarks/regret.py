@@ -23,6 +23,7 @@ from state.event import Event, Inbound, Origin
 from state.models import Models
 from state.policy.registry import build_policy
 from state.policy.shares import Shares
+from state.policy.uniform import Uniform
 from state.posterior.config import LearningConfig
 from state.posterior.posterior import Posterior
 from state.profile import Profile
@@ -45,6 +46,8 @@ UNANSWERED: Final = 20_000
 POINTS: Final = 100
 """Of a curve."""
 SLOTS: Final = 10
+NEAR: Final = 0.15
+"""Of the reference's regret: those within it set the scale of the differences."""
 LEARNING: Final = LearningConfig(bucket_seconds=2, maturity_seconds=20, half_life_seconds=1800.0)
 """The shop lives fast: a thought takes a second, a session less than a minute."""
 
@@ -55,6 +58,13 @@ class Contender(NamedTuple):
     policy: str
     parameters: Mapping[str, Any] = {}
     learning: LearningConfig = LEARNING
+    random_share: float = 0.0
+    """Of shoppers, whose slates are random."""
+
+    def shares(self) -> Shares:
+        """Who draws whose slates."""
+        policy = build_policy(self.policy, self.parameters)
+        return Shares([(policy, 1.0 - self.random_share), (Uniform(), self.random_share)], "policy")
 
 
 CONTENDERS: Final[Mapping[str, Contender]] = {
@@ -80,6 +90,8 @@ DRIFTING: Final[Mapping[str, Contender]] = {
     "squarecb learned, forgets nothing": Contender("squarecb", {"learned": True}, NEVER),
 }
 STUDIES: Final = ("clicks", "purchases", "drift")
+REFERENCE: Final = "epsilon_greedy"
+"""Whose regret the others' is compared with, seed by seed: in every study."""
 
 
 class Curve(Struct):
@@ -116,28 +128,37 @@ class Loop:
         contender: The policy.
         study: One of `STUDIES`.
         seed: Of the shop.
+        rate: Events of the shop, per second of its time.
     """
 
-    def __init__(self, contender: Contender, study: str, seed: int) -> None:
-        self.config = demo_config(RATE)
+    def __init__(self, contender: Contender, study: str, seed: int, *, rate: float = RATE) -> None:
+        self.config = demo_config(rate)
         self.shop = Shop(self.config, seed=seed, start=START)
         self.models = Models()
         self.posterior = Posterior(contender.learning)
-        shares = Shares([(build_policy(contender.policy, contender.parameters), 1.0)], "policy")
-        self.decide = Recommender(self.models, shares, RecommendRules(slots=SLOTS, log_candidates=1.0))
+        rules = RecommendRules(slots=SLOTS, log_candidates=1.0)
+        self.decide = Recommender(self.models, contender.shares(), rules)
         self.rules = StepRules(reward=_rewards(study), exposing="impressions")
         self.profiles: dict[str, Profile] = {}
         self.decided = 0
         self.seen: list[tuple[float, float]] = []
         """True click probability of each slate that was seen, and of the best one."""
+        self.drawn: list[str] = []
+        """Policy of each."""
         self._index = {name: index for index, name in enumerate(self.shop.item_ids)}
         self._now = START
         self._offset = 0
 
-    def run(self, *, events: int = 0, decisions: int = 0) -> None:
-        """Go on for so many events without showing a slate, or until so many slates are decided in all."""
-        end = self._offset + events
-        while self._offset < end or (not events and self.decided < decisions):
+    def run(self, *, events: int = 0, decisions: int = 0, seconds: float = 0.0) -> None:
+        """Go on for so many events without showing a slate, or showing all that are decided.
+
+        Args:
+            events: before the first slate is shown.
+            decisions: slates in all, at which it ends.
+            seconds: of the shop's time, after which it ends.
+        """
+        end, until = self._offset + events, self._now + 1000 * seconds
+        while self._offset < end or self._now < until or (not events and self.decided < decisions):
             self._now += STEP_MS
             for change in self.shop.changes(self.shop.now + 1):
                 self.models.upsert_item(change.item_id, change)
@@ -172,6 +193,7 @@ class Loop:
         shoppers = np.array([int(slate.user_id.partition("-")[2]) for slate in slates], np.int32)
         rows = slate_rows(slates, self._index, SLOTS)
         self.shop.show(shoppers, rows, self._now, [slate.slate_id for slate in slates])
+        self.drawn += [slates[row].policy for row in self.shop.last_seen.tolist()]
         self.seen += zip(self.shop.last_expected.tolist(), self.shop.last_best.tolist(), strict=True)
 
 
@@ -227,29 +249,38 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     return float(found.mean()), float(width)
 
 
+def per_thousand(curve: Curve, since: int = 0) -> float:
+    """Regret per 1,000 slates seen after so many points of the curve."""
+    regret, seen = curve.regret[-1], curve.seen[-1]
+    if since:
+        regret, seen = regret - curve.regret[since - 1], seen - curve.seen[since - 1]
+    return 1000 * regret / seen
+
+
 def table(report: Report) -> Table:
     """A line for each policy: regret per 1,000 slates seen, over all and in the last half, and click rate."""
+    by_name: dict[str, list[Curve]] = {}
+    for curve in report.curves:
+        by_name.setdefault(curve.contender, []).append(curve)
+    half = POINTS // 2
     lines = []
-    for name in dict.fromkeys(curve.contender for curve in report.curves):
-        curves = [curve for curve in report.curves if curve.contender == name]
-        half = POINTS // 2
-        whole = [1000 * curve.regret[-1] / curve.seen[-1] for curve in curves]
-        late = [
-            1000 * (curve.regret[-1] - curve.regret[half - 1]) / (curve.seen[-1] - curve.seen[half - 1])
-            for curve in curves
+    for name, curves in by_name.items():
+        told = [
+            _told([per_thousand(curve) for curve in curves]),
+            _told([per_thousand(curve, half) for curve in curves]),
+            "",
+            _told([100 * curve.expected for curve in curves], digits=2),
         ]
-        click = [100 * curve.expected for curve in curves]
-        best = [100 * curve.best for curve in curves]
-        lines.append(
-            [name]
-            + [f"{mean:.{digits}f} ± {width:.{digits}f}" for (mean, width), digits in
-               ((interval(whole), 1), (interval(late), 1), (interval(click), 2))]
-            + [f"{interval(best)[0]:.1f}", f"{np.mean([curve.seconds for curve in curves]):.0f}"]
-        )  # fmt: skip
+        if name != REFERENCE and REFERENCE in by_name:
+            pairs = zip(curves, by_name[REFERENCE], strict=True)
+            told[2] = _told([per_thousand(own, half) - per_thousand(its, half) for own, its in pairs], "+")
+        best = np.mean([100 * curve.best for curve in curves])
+        lines.append([name, *told, f"{best:.1f}", f"{np.mean([curve.seconds for curve in curves]):.0f}"])
     header = (
         "policy",
         "regret per 1,000 slates",
         "second half",
+        f"less {REFERENCE}'s, paired",
         "click rate, second half, %",
         "best, %",
         "s",
@@ -258,25 +289,46 @@ def table(report: Report) -> Table:
     return Table(title, header, lines)
 
 
+def _told(values: Sequence[float], sign: str = "", *, digits: int = 1) -> str:
+    mean, width = interval(values)
+    return f"{mean:{sign}.{digits}f} ± {width:.{digits}f}"
+
+
 def plot(report: Report, path: Path) -> None:
-    """Cumulative regret, a line a policy: the mean over seeds and its 95 % interval."""
+    """Cumulative regret, a line a policy, and beside it what it is less the reference's, seed by seed."""
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    figure = Figure(figsize=(9.0, 5.0), dpi=120, layout="constrained")
-    axes = figure.subplots()
-    for name in dict.fromkeys(curve.contender for curve in report.curves):
+    figure = Figure(figsize=(13.0, 5.0), dpi=110, layout="constrained")
+    whole, less = figure.subplots(1, 2)
+    reference = [np.array(curve.regret) for curve in report.curves if curve.contender == REFERENCE]
+    near = 0.0
+    for number, name in enumerate(dict.fromkeys(curve.contender for curve in report.curves)):
         curves = [curve for curve in report.curves if curve.contender == name]
         x = np.mean([curve.seen for curve in curves], axis=0)
-        found = [interval(values) for values in zip(*(curve.regret for curve in curves), strict=True)]
-        mean, width = np.array(found).T
-        (line,) = axes.plot(x, mean, label=name)
-        axes.fill_between(x, mean - width, mean + width, color=line.get_color(), alpha=0.2)
-    axes.set_xlabel("slates seen")
-    axes.set_ylabel("cumulative regret, clicks")
-    axes.set_title(f"{report.study}: mean and 95 % interval over seeds")
-    axes.grid(alpha=0.3)
-    axes.legend()
+        _line(whole, x, [np.array(curve.regret) for curve in curves], name, number)
+        if not reference:
+            continue
+        pairs = zip(curves, reference, strict=True)
+        apart = [np.array(curve.regret) - its for curve, its in pairs]
+        _line(less, x, apart, name, number)
+        if abs(np.mean(apart, axis=0)[-1]) < NEAR * np.mean(reference, axis=0)[-1]:
+            near = max(near, float(np.max(np.abs(apart))))
+    less.set_ylim(-near or None, near or None)
+    whole.set_ylabel("cumulative regret, clicks")
+    less.set_ylabel(f"the same less {REFERENCE}'s")
+    figure.suptitle(f"{report.study}: mean and 95 % interval over seeds")
+    for axes in (whole, less):
+        axes.set_xlabel("slates seen")
+        axes.grid(alpha=0.3)
+    whole.legend()
     figure.savefig(path)
+
+
+def _line(axes: Any, x: Any, curves: Sequence[Any], name: str, number: int) -> None:
+    found = [interval(values) for values in zip(*curves, strict=True)]
+    mean, width = np.array(found).T
+    axes.plot(x, mean, label=name, color=f"C{number}")
+    axes.fill_between(x, mean - width, mean + width, color=f"C{number}", alpha=0.15)
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:

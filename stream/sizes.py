@@ -2,6 +2,7 @@
 
 import platform
 
+from state.posterior.posterior import Posterior
 from stream.config import Settings
 from stream.loop import Loop
 from stream.metrics import Metrics
@@ -13,6 +14,9 @@ from stream.worker_metrics import (
     BUILD,
     CACHE_BYTES,
     CAUGHT_UP,
+    LEARNED_LATE,
+    LEARNED_UNTIL,
+    LEFT_OUT,
     MEMTABLE_BYTES,
     MODEL_BYTES,
     MODEL_ITEMS,
@@ -60,6 +64,16 @@ def _measure_replica(metrics: Metrics, replica: Replica) -> None:
         metrics.set(REPLICA_RECORDS, records, topic)
     for topic, offsets in replica.lag().items():
         metrics.set(REPLICA_LAG, offsets, topic)
+    _measure_learning(metrics, replica.posterior)
+
+
+def _measure_learning(metrics: Metrics, posterior: Posterior) -> None:
+    if posterior.matured_until is not None:
+        metrics.set(LEARNED_UNTIL, posterior.matured_until / 1000)
+    for what, items in posterior.late.items():
+        metrics.set(LEARNED_LATE, items, what)
+    for reason, items in posterior.left_out.items():
+        metrics.set(LEFT_OUT, items, reason)
 
 
 def measure_ranker(metrics: Metrics, rankers: RankerFollower) -> None:

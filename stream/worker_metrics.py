@@ -188,6 +188,20 @@ MODEL_ITEMS: Final = gauge("model_items", "items", "Items that the shared models
 MODEL_SESSIONS: Final = gauge("model_sessions", "sessions", "Sessions that can be neighbours.")
 MODEL_RULES: Final = gauge("model_rules", "rules", "Pairs of items kept as rules.")
 MODEL_BYTES: Final = gauge("model_bytes", "bytes", "Arrays of a shared model.", "model")
+LEARNED_UNTIL: Final = gauge(
+    "learned_until_timestamp_seconds",
+    "seconds",
+    "Slates before this time, since the epoch, are learned from; absent before the first.",
+)
+LEARNED_LATE: Final = counter(
+    "learned_late",
+    "items",
+    "Exposures and rewards that came after their like had matured; learned from.",
+    "what",
+)
+LEFT_OUT: Final = counter(
+    "learning_left_out", "items", "Exposures and rewards that cannot be learned from, by why.", "reason"
+)
 
 # The ranker
 RANKER: Final = info(

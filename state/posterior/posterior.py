@@ -97,6 +97,11 @@ class Posterior:
         return 0 if self._newest is None else self._matured_at(self._newest)
 
     @property
+    def matured_until(self) -> int | None:
+        """Slates before this time, epoch milliseconds, are learned from; None before the first slate."""
+        return None if self._newest is None else (self._matured_at(self._newest) + 1) * self.config.bucket_ms
+
+    @property
     def scenarios(self) -> tuple[str, ...]:
         """Scenarios told apart, by number."""
         return tuple(self._scenarios.strings)

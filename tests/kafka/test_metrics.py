@@ -151,6 +151,8 @@ async def test_every_declared_metric_moves_in_a_short_real_run(
             session_timeout_seconds=6,
             worker_port=0,
             lag_poll_seconds=0.1,
+            maturity_seconds=1,
+            learning_bucket_seconds=1,
             # A little memory, so that state reaches the disk within seconds.
             rocksdb_write_buffer_bytes=1 << 16,
         ) as it,
