@@ -90,11 +90,11 @@ def on_broker(options: argparse.Namespace, seed: int) -> dict[str, float]:
 
 
 def in_process(options: argparse.Namespace, seed: int) -> dict[str, float]:
-    """Run the pure loop for as many events."""
+    """Run the pure loop for as long."""
     loop = Loop(
         Contender(options.policy, random_share=RANDOM_SHARE), "clicks", seed, rate=float(options.rate)
     )
-    loop.run(events=PAST_SECONDS * options.rate)
+    loop.run(seconds=PAST_SECONDS, is_shown=False)
     loop.run(seconds=float(options.seconds))
     seen, is_random = np.array(loop.seen), np.array(loop.drawn) == "random"
     return {

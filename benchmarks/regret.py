@@ -6,6 +6,7 @@ could have been shown, less that of the slate that was. `python -m benchmarks.re
 """
 
 import argparse
+import math
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -46,6 +47,8 @@ UNANSWERED: Final = 20_000
 POINTS: Final = 100
 """Of a curve."""
 SLOTS: Final = 10
+COME_BACK: Final = 10.0
+"""How much more than others the items seen before attract after the turn; before it nobody wants them."""
 NEAR: Final = 0.15
 """Of the reference's regret: those within it set the scale of the differences."""
 LEARNING: Final = LearningConfig(bucket_seconds=2, maturity_seconds=20, half_life_seconds=1800.0)
@@ -77,16 +80,13 @@ CONTENDERS: Final[Mapping[str, Contender]] = {
     "linear_ts": Contender("linear_ts"),
     "source_mix": Contender("source_mix"),
 }
+SOON: Final = structs.replace(LEARNING, half_life_seconds=20.0)
 NEVER: Final = structs.replace(LEARNING, half_life_seconds=1e9)
 DRIFTING: Final[Mapping[str, Contender]] = {
     "epsilon_greedy": CONTENDERS["epsilon_greedy"],
-    "linear_ts, half-life 2 minutes": Contender(
-        "linear_ts", learning=structs.replace(LEARNING, half_life_seconds=120.0)
-    ),
+    "linear_ts, half-life 20 s": Contender("linear_ts", learning=SOON),
     "linear_ts, forgets nothing": Contender("linear_ts", learning=NEVER),
-    "squarecb learned, half-life 2 minutes": Contender(
-        "squarecb", {"learned": True}, structs.replace(LEARNING, half_life_seconds=120.0)
-    ),
+    "squarecb learned, half-life 20 s": Contender("squarecb", {"learned": True}, SOON),
     "squarecb learned, forgets nothing": Contender("squarecb", {"learned": True}, NEVER),
 }
 STUDIES: Final = ("clicks", "purchases", "drift")
@@ -133,6 +133,8 @@ class Loop:
 
     def __init__(self, contender: Contender, study: str, seed: int, *, rate: float = RATE) -> None:
         self.config = demo_config(rate)
+        if study == "drift":
+            self.config = structs.replace(self.config, seen_factor=0.0)
         self.shop = Shop(self.config, seed=seed, start=START)
         self.models = Models()
         self.posterior = Posterior(contender.learning)
@@ -149,28 +151,30 @@ class Loop:
         self._now = START
         self._offset = 0
 
-    def run(self, *, events: int = 0, decisions: int = 0, seconds: float = 0.0) -> None:
-        """Go on for so many events without showing a slate, or showing all that are decided.
+    def run(
+        self, *, events: int = 0, decisions: int = 0, seconds: float = 0.0, is_shown: bool = True
+    ) -> None:
+        """Go on for so many events more, until so many slates are decided in all, or for so long.
 
         Args:
-            events: before the first slate is shown.
-            decisions: slates in all, at which it ends.
-            seconds: of the shop's time, after which it ends.
+            events: of the shop.
+            decisions: since its beginning.
+            seconds: of the shop's time.
+            is_shown: whether shoppers see the slates, and it is learned from what they do with them.
         """
         end, until = self._offset + events, self._now + 1000 * seconds
-        while self._offset < end or self._now < until or (not events and self.decided < decisions):
+        while self._offset < end or self._now < until or self.decided < decisions:
             self._now += STEP_MS
             for change in self.shop.changes(self.shop.now + 1):
                 self.models.upsert_item(change.item_id, change)
             if new := self.shop.events(self.shop.advance(self._now)):
-                self._answer(new, is_shown=not events)
+                self._answer(new, is_shown=is_shown)
 
     def turn(self) -> None:
-        """Change what shoppers go by: from now on, taste and price rather than what the session is about."""
-        other = structs.replace(
-            self.config, intent_weight=1.0, taste_weight=6.0, seen_factor=1.0, come_back_share=0.8, bias=-6.0
-        )
-        self.shop._world.rules[...] = new_rules(other)
+        """Change what shoppers want: from now on what they have seen before, rather than anything else."""
+        rules = new_rules(structs.replace(self.config, bias=self.config.bias - math.log(COME_BACK)))
+        rules["seen_factor"] = COME_BACK
+        self.shop._world.rules[...] = rules
 
     def _answer(self, events: Sequence[Event], *, is_shown: bool) -> None:
         origin = (Origin("events", 0, number, self._now) for number in range(self._offset, 1 << 62))
@@ -207,7 +211,7 @@ def play(name: str, study: str, seed: int, decisions: int, *, unanswered: int = 
     """One policy in one shop, which has been open for so many events before."""
     started = time.perf_counter()
     loop = Loop((DRIFTING if study == "drift" else CONTENDERS)[name], study, seed)
-    loop.run(events=unanswered)
+    loop.run(events=unanswered, is_shown=False)
     seen, regret = [], []
     for point in range(1, POINTS + 1):
         loop.run(decisions=decisions * point // POINTS)

@@ -42,7 +42,7 @@ def test_a_curve_has_a_point_for_each_part_and_regret_only_grows(learned: Curve)
 
 def test_what_is_learned_comes_from_the_loop_itself() -> None:
     loop = Loop(CONTENDERS["linear_ts"], "clicks", 1)
-    loop.run(events=2_000)
+    loop.run(events=2_000, is_shown=False)
     assert (loop.decided, loop.decide.beliefs.version) == (0, 0)
     loop.run(decisions=12_000)
     assert loop.decide.beliefs.version > 0
@@ -51,7 +51,7 @@ def test_what_is_learned_comes_from_the_loop_itself() -> None:
 
 def test_after_the_turn_other_slates_are_the_best() -> None:
     loop = Loop(DRIFTING["linear_ts, forgets nothing"], "drift", 1)
-    loop.run(events=2_000)
+    loop.run(events=2_000, is_shown=False)
     loop.run(decisions=3_000)
     before = np.mean([best for _, best in loop.seen])
     seen = len(loop.seen)

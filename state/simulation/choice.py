@@ -67,7 +67,7 @@ def attraction(rules: Record, session: Record, person: Record, items: Records, i
     if not thing.available or item == session.current:
         return 0.0
     factor = rules.seen_factor if has_seen(session, item) else 1.0
-    return factor * appeal(rules, session, person, thing)
+    return min(1.0, factor * appeal(rules, session, person, thing))
 
 
 @kernel
