@@ -41,8 +41,9 @@ check: $(INSTALLED) ## format, lint, types, import rules
 fast: $(INSTALLED) ## the tests that need no broker, and the whole walk in one process (ARGS=)
 	@$(BIN)/python -m pytest -q -m "not kafka" -n auto --dist loadfile $(ARGS)
 
+# Two processes with a broker each: most of the time is spent waiting. One test after the other to whoever is free.
 kafka: $(INSTALLED) ## the tests on a real broker with real workers (ARGS=)
-	@$(BIN)/python -m pytest -q -m kafka $(ARGS)
+	@$(BIN)/python -m pytest -q -m kafka -n 2 --dist load --maxschedchunk 1 $(ARGS)
 
 coverage: $(INSTALLED) ## how much of each file its own test file covers (ARGS="--at-least 80")
 	@$(BIN)/coverage run -m pytest -q -p tests.coverage_by_mirror

@@ -1,4 +1,4 @@
-"""The real broker of these tests: `FRESHSLATE_BROKER` if it is set, else one of our own for the session.
+"""The real broker of these tests: `FRESHSLATE_BROKER` if it is set, else one of each test process's own.
 
 A missing extra or missing jars fail the tests: what they prove, nothing else proves.
 """
@@ -13,12 +13,29 @@ import pytest
 from stream.broker import broker_for
 
 HERE = Path(__file__).parent
+LONGEST = (
+    "test_drill",
+    "test_metrics",
+    "test_evaluation",
+    "test_exactly_once",
+    "test_audit",
+    "test_demo",
+    "test_monitor",
+    "test_offpolicy",
+    "test_replay_state",
+    "test_health",
+    "test_experiment",
+    "test_store",
+)
+"""Files that take longest. They come first, so that two processes side by side end at the same time."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.kafka)
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)) if HERE in item.path.parents else -1)
 
 
 @pytest.fixture(scope="session")

@@ -78,7 +78,7 @@ class Shop:
         while (done := await self.processed()) < records:
             if time.monotonic() > deadline:
                 pytest.fail(f"{done} of {records} records processed\n{self.logs()[-8000:]}")
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.1)
 
     async def processed(self) -> int:
         """How many input records the deltas cover, repeats left out."""

@@ -28,6 +28,7 @@ FREEZES = 5
 """Attempts to freeze a worker so that its transaction is refused: each needs one that is open, or input that
 waits."""
 SECONDS = 120
+SESSION_SECONDS = 3.0
 ADDRESS = re.compile(r"pages at (http://\S+)")
 
 
@@ -124,7 +125,7 @@ async def refused(scraper: Scraper, worker: subprocess.Popen[bytes]) -> None:
     """Freeze a worker beyond its session until one of its transactions is refused."""
     for _ in range(FREEZES):
         worker.send_signal(signal.SIGSTOP)
-        await asyncio.sleep(7.5)
+        await asyncio.sleep(SESSION_SECONDS + 1.5)
         worker.send_signal(signal.SIGCONT)
         await asyncio.sleep(3)
         if "freshslate_assignments_ended_total" in scraper.moved:
@@ -148,7 +149,7 @@ async def test_every_declared_metric_moves_in_a_short_real_run(
             tmp_path,
             rules_file=rules,
             policy_file=policies,
-            session_timeout_seconds=6,
+            session_timeout_seconds=SESSION_SECONDS,
             worker_port=0,
             lag_poll_seconds=0.1,
             maturity_seconds=1,
