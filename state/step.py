@@ -104,7 +104,8 @@ def step(
             continue
         changed[key] = result.profile
         learned.extend(result.learned)
-        asks = event.type in rules.slate_types
+        # A heartbeat is there to be answered, whatever shoppers' events are.
+        asks = event.type in rules.slate_types or event.is_heartbeat
         if asks:
             asked.append((result.profile, inbound))
         folded.append((key, event, asks))
@@ -121,6 +122,10 @@ def _join(
     waiting: dict[str, Waiting] = {}
     number = 0
     for key, event, asks in folded:
+        if event.is_heartbeat:
+            # Nobody sees its slate, so nothing is awaited, and nothing was exposed.
+            number += 1
+            continue
         before = waiting.get(key) or waiting_in(changed[key])
         # Feedback answers what was shown before this event.
         found = answer(before, event, rules.reward, rules.exposing)

@@ -11,6 +11,9 @@ from state.errors import SetupError
 
 PREFIX: Final = "FRESHSLATE_"
 
+SECRET: Final = re.compile("TOKEN|PASSWORD|SECRET")
+"""Part of the name of a setting whose value nobody is told."""
+
 MESSAGES: Final = {
     "int_parsing": "is not a whole number",
     "int_from_float": "is not a whole number",
@@ -20,6 +23,7 @@ MESSAGES: Final = {
     "greater_than_equal": "must be at least {ge}",
     "greater_than": "must be above {gt}",
     "less_than_equal": "must be at most {le}",
+    "too_short": "must have at least {min_length} characters",
     "value_error": "{error}",
     "extra_forbidden": "there is no such setting",
 }
@@ -79,7 +83,9 @@ def problems(error: ValidationError) -> Iterator[str]:
         context = {name: _short(value) for name, value in found.get("ctx", {}).items()}
         told = MESSAGES.get(found["type"], found["msg"]).format(**context)
         if found["loc"]:
-            yield f"{env_name(str(found['loc'][0]))}: {found['input']!r} {told}"
+            name = env_name(str(found["loc"][0]))
+            value = "(not shown)" if SECRET.search(name) else repr(found["input"])
+            yield f"{name}: {value} {told}"
         else:
             yield from told.splitlines()
 
