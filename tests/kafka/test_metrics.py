@@ -150,6 +150,7 @@ async def test_every_declared_metric_moves_in_a_short_real_run(
             policy_file=policies,
             session_timeout_seconds=6,
             worker_port=0,
+            canary_seconds=0.5,
             lag_poll_seconds=0.1,
             # A little memory, so that state reaches the disk within seconds.
             rocksdb_write_buffer_bytes=1 << 16,

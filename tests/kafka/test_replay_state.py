@@ -40,7 +40,7 @@ async def slates_again(it: Shop) -> Counter[str]:
     inputs: dict[tuple[int, str], dict[str, list[Any]]] = {}
     for topic in settings.input_topics:
         async for record in read_topic(settings.broker, topic):
-            key = json.loads(record.value)["user_id"]
+            key = record.key.decode()
             inputs.setdefault((record.partition, key), {}).setdefault(topic, []).append(record)
     by_cycle: dict[int, list[Any]] = {}
     numbers = {id(delta): n for n, (_, delta) in enumerate(deltas)}
@@ -133,7 +133,7 @@ async def test_the_command_rebuilds_a_user_and_says_what_is_wrong(
     broker: str, prefix: str, tmp_path: Path
 ) -> None:
     learning = {"policy": "linear_ts", "maturity_seconds": 1, "learning_bucket_seconds": 1}
-    async with shop(broker, prefix, tmp_path, snapshot_seconds=1, **learning) as it:
+    async with shop(broker, prefix, tmp_path, snapshot_seconds=1, canary_seconds=0.5, **learning) as it:
         first = it.start()
         await it.started()
         await send(it, clicks(2_000, seed=1), rate=400)
