@@ -149,6 +149,8 @@ def _event(wire: WireEvent, fields: dict[str, Any] | None, origin: Origin, rules
 
 def event_fields(event: Event) -> dict[str, Any]:
     """The wire form of an event: `parse_event` turns it into an equal event again."""
+    if event.is_heartbeat:
+        return heartbeat_fields(int(event.user_id), event.time)
     fields: dict[str, Any] = {
         "schema_version": SCHEMA_MAJOR,
         "event_id": event.event_id,

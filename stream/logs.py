@@ -33,7 +33,7 @@ def json_config(level: str) -> dict[str, Any]:
         "formatters": {
             "json": {
                 "()": "pythonjsonlogger.json.JsonFormatter",
-                "fmt": ["levelname", "name", "message", "exc_info"],
+                "fmt": ["levelname", "name", "message"],
                 "rename_fields": _RENAMED,
                 "timestamp": "time",
                 "static_fields": {"worker": worker_name()},

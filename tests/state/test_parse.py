@@ -278,6 +278,7 @@ def test_a_heartbeat_is_an_event_of_its_partition():
     event = parse(**heartbeat_fields(3, NOW - 5))
     assert event.is_heartbeat
     assert (event.key, event.event_id, event.time) == (f"{HEARTBEAT_TENANT}|3", "events-3-17", NOW - 5)
+    assert parse(**event_fields(event)) == event
     assert not click(tenant="freshslate").is_heartbeat
 
 

@@ -199,8 +199,8 @@ def test_the_slates_of_shoppers_are_those_that_answer_no_heartbeat(given_slates,
 
 
 def test_contexts_stay_with_their_slates_where_a_heartbeats_are_taken_out():
-    beat = msgspec.structs.replace(shown.slate(), tenant=HEARTBEAT_TENANT, pool=shown.pool("a", "b"))
-    slates = [beat, msgspec.structs.replace(shown.slate(), pool=shown.pool("a", "b"))]
+    pooled = msgspec.structs.replace(slate(1, [0.5, 0.25], item_id="i"), pool=shown.pool("i2", "i1"))
+    slates = [msgspec.structs.replace(pooled, tenant=HEARTBEAT_TENANT), pooled]
     left = Slates.of(slates).of_shoppers()
     assert left.opened(0) == Slates.of(slates[1:]).opened(0)
-    assert len(left.opened(0).context) % CONTEXT_SIZE == 0
+    assert len(left.opened(0).context) == 2 * CONTEXT_SIZE
