@@ -11,9 +11,6 @@ from state.errors import SetupError
 
 PREFIX: Final = "FRESHSLATE_"
 
-SECRET: Final = re.compile("TOKEN|PASSWORD|SECRET")
-"""Part of the name of a setting whose value nobody is told."""
-
 MESSAGES: Final = {
     "int_parsing": "is not a whole number",
     "int_from_float": "is not a whole number",
@@ -28,6 +25,10 @@ MESSAGES: Final = {
     "extra_forbidden": "there is no such setting",
 }
 """Plain words for pydantic's error types, filled from its error context."""
+
+
+SECRETS: Final = frozenset({"http_token"})
+"""Settings whose values are never shown."""
 
 
 class ConfigError(SetupError):
@@ -83,9 +84,10 @@ def problems(error: ValidationError) -> Iterator[str]:
         context = {name: _short(value) for name, value in found.get("ctx", {}).items()}
         told = MESSAGES.get(found["type"], found["msg"]).format(**context)
         if found["loc"]:
-            name = env_name(str(found["loc"][0]))
-            value = "(not shown)" if SECRET.search(name) else repr(found["input"])
-            yield f"{name}: {value} {told}"
+            name = str(found["loc"][0])
+            # What was given for a secret must not be told, right or wrong.
+            given = "what was given" if name in SECRETS else repr(found["input"])
+            yield f"{env_name(name)}: {given} {told}"
         else:
             yield from told.splitlines()
 

@@ -121,13 +121,16 @@ class Worker:
             metrics=self.metrics,
         )
         self.loop.on_commit = self.replica.journal.committed
-        measure_build(self.metrics, settings, version("freshslate"))
-        self.metrics.before_scrape(
-            partial(measure_sizes, self.metrics, self.loop, self.partitions, self.replica)
-        )
-        self.metrics.before_scrape(partial(measure_disk, self.metrics, folder))
-        self.metrics.before_scrape(partial(measure_ranker, self.metrics, self.rankers))
+        self._measured(folder)
         self._tasks: list[asyncio.Task[None]] = []
+
+    def _measured(self, folder: Path) -> None:
+        """Have everything looked at that is worth a look when somebody scrapes."""
+        metrics = self.metrics
+        measure_build(metrics, self._settings, version("freshslate"))
+        metrics.before_scrape(partial(measure_sizes, metrics, self.loop, self.partitions, self.replica))
+        metrics.before_scrape(partial(measure_disk, metrics, folder))
+        metrics.before_scrape(partial(measure_ranker, metrics, self.rankers))
 
     def _engine(self, decide: Decide) -> Engine:
         """What cycles are worked with; their deltas say what the models had folded."""
