@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 from msgspec import Struct
 
 from state.attribution import answer
-from state.event import Event, Inbound
+from state.event import HEARTBEAT_TENANT, Event, Inbound
 from state.exposure import Exposed, Exposing, pack_exposures
 from state.profile import NEW_PROFILE, Profile
 from state.reward import RewardRules
@@ -122,7 +122,7 @@ def _join(
     waiting: dict[str, Waiting] = {}
     number = 0
     for key, event, asks in folded:
-        if event.is_heartbeat:
+        if event.tenant == HEARTBEAT_TENANT:
             # Nobody sees its slate, so nothing is awaited, and nothing was exposed.
             number += 1
             continue

@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from state.errors import InvalidEvent
-from state.event import EventRules, Inbound, Origin, state_key
+from state.event import HEARTBEAT_TENANT, EventRules, Inbound, Origin, state_key
 from state.slate import Reward, Span
 from state.slates import WireSlate
 from state.step import Decide, Outcome, StepRules, delta_of, step
@@ -202,7 +202,7 @@ def _decode(records: Sequence[Record], engine: Engine) -> _Decoded:
         try:
             event = decode_event(record.value, origin, engine.events)
             inbounds.append(Inbound(event, origin))
-            if not event.is_heartbeat:
+            if event.tenant != HEARTBEAT_TENANT:
                 flags.append(0)
         except InvalidEvent as error:
             last = error
