@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 
 import msgspec
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from state.event import HEARTBEAT_TENANT, state_key
 from state.parse import heartbeat_fields
@@ -86,14 +86,22 @@ class Heartbeat:
 
     async def _send(self, partitions: Collection[int]) -> None:
         if self._producer is None:
-            self._producer = self._make(self._settings, "heartbeat")
-            await self._producer.start()
+            self._producer = await self._started()
         topic = self._settings.input_topics[0]
         sent = [
             await self._producer.send(topic, heartbeat(p, self._now()), key=heartbeat_key(p), partition=p)
             for p in partitions
         ]
         await asyncio.gather(*sent)
+
+    async def _started(self) -> Any:
+        producer = self._make(self._settings, "heartbeat")
+        try:
+            await producer.start()
+        except BaseException:
+            await _stop(producer)
+            raise
+        return producer
 
     async def _failed(self, error: Exception) -> None:
         if not self._is_failing:
@@ -104,15 +112,22 @@ class Heartbeat:
                 f"{type(error).__name__}: {error}".rstrip(": "),
             )
         self._is_failing = True
-        await self._let_go()
+        # A producer whose broker is away goes on trying, and gives up records by itself; another error may
+        # have ended it.
+        if not isinstance(error, TimeoutError | KafkaTimeoutError):
+            await self._let_go()
 
     async def _let_go(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            with contextlib.suppress(KafkaError, TimeoutError, OSError):
-                # It would first send what it holds, for ever where the broker is gone.
-                async with asyncio.timeout(STOP_SECONDS):
-                    await producer.stop()
+            await _stop(producer)
+
+
+async def _stop(producer: Any) -> None:
+    with contextlib.suppress(KafkaError, TimeoutError, OSError):
+        # It would first send what it holds, for long where the broker is gone.
+        async with asyncio.timeout(STOP_SECONDS):
+            await producer.stop()
 
 
 def heartbeat(partition: int, now: int) -> bytes:

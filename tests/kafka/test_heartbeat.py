@@ -143,6 +143,7 @@ def check_lives(lines: list[dict[str, Any]]) -> None:
         assert found, said
         assert all({"time", "level", "logger", "worker"} <= line.keys() for line in found)
     assigned = next(line for line in lines if line["message"].startswith("assigned partitions"))
-    assert (assigned["partitions"], assigned["generation"]) == (list(range(PARTITIONS)), 1)
+    assert assigned["partitions"] == list(range(PARTITIONS))
+    assert assigned["generation"] >= 1
     assert len({line["worker"] for line in lines}) == 2
     assert any(line["logger"].startswith(("faust", "mode", "aiokafka")) for line in lines), said

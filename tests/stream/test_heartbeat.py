@@ -3,8 +3,9 @@ import json
 import logging
 
 import pytest
-from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
+from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, TopicAuthorizationFailedError
 
+import stream.heartbeat
 from state.event import HEARTBEAT_TENANT, EventRules, Origin
 from stream.codecs import decode_event
 from stream.config import Settings
@@ -112,6 +113,28 @@ async def test_a_broker_that_takes_none_is_told_of_once_and_asked_again(scene, c
     assert "FRESHSLATE_CANARY_SECONDS=0" in said[0]
     assert [producer.stopped for producer in scene.producers] == [True, True, False]
     assert scene.metrics.value(HEARTBEATS_SENT) == 2
+
+
+async def test_a_producer_whose_broker_is_away_is_kept_since_it_goes_on_trying(scene, monkeypatch):
+    await scene.heart.beat()
+    (producer,) = scene.producers
+    producer.error = KafkaTimeoutError()
+    await scene.heart.beat()
+    producer.error = None
+    monkeypatch.setattr(stream.heartbeat, "SEND_SECONDS", 0.0)
+    producer.send = never
+    await scene.heart.beat()
+    assert scene.metrics.value(HEARTBEATS_SENT) == 2
+    monkeypatch.undo()
+    del producer.send
+    await scene.heart.beat()
+    assert scene.producers == [producer]
+    assert not producer.stopped
+    assert scene.metrics.value(HEARTBEATS_SENT) == 4
+
+
+async def never(*_, **__):
+    await asyncio.Event().wait()
 
 
 async def test_it_beats_until_it_is_cancelled_and_lets_go_of_its_producer():
