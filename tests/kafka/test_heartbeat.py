@@ -57,7 +57,8 @@ async def test_heartbeats_go_the_whole_way_also_past_a_kill_and_are_nobodys_even
         await all_answered(it, url, after=time.time())
         counted = {name: await metric(url, f"freshslate_{name}") for name in COUNTED}
         assert counted["heartbeats_sent_total"][""] >= 2 * PARTITIONS
-        assert counted["heartbeats_answered_total"] >= counted["heartbeat_seconds_count"]
+        # Asked for one after the other, while heartbeats go on.
+        assert counted["heartbeat_seconds_count"][""] >= counted["heartbeats_answered_total"][""] > 0
         assert counted["data_dir_free_bytes"][""] > 1 << 20
         assert counted["data_dir_used_bytes"][""] > 0
         await pages_tell(url)
