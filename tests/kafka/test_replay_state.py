@@ -71,6 +71,7 @@ async def slates_again(it: Shop) -> Counter[str]:
         for slate_id, asked in by_cycle.get(n, ()):
             again = encode_slate(Slates.of(decide([asked])).wire[0])
             found["same" if again == published[slate_id] else "other"] += 1
+            found["heartbeats"] += asked[1].event.is_heartbeat
         found[f"assumed {worker}"] = refold.assumed
         believed.add(refold.beliefs.version)
     found["beliefs"] = len(believed)
@@ -114,7 +115,7 @@ def background(it: Shop, *arguments: str, printed: Path | None = None) -> "subpr
 async def test_every_slate_of_two_workers_is_decided_again_bit_for_bit(
     broker: str, prefix: str, tmp_path: Path
 ) -> None:
-    async with shop(broker, prefix, tmp_path, snapshot_seconds=2) as it:
+    async with shop(broker, prefix, tmp_path, snapshot_seconds=2, canary_seconds=0.5) as it:
         it.start()
         it.start()
         await it.started()
@@ -126,6 +127,7 @@ async def test_every_slate_of_two_workers_is_decided_again_bit_for_bit(
         found = await slates_again(it)
         print(found)
         assert found["other"] == 0, found
+        assert found["heartbeats"] > 0
         assert found["same"] > 0.9 * sent
 
 
@@ -133,7 +135,7 @@ async def test_the_command_rebuilds_a_user_and_says_what_is_wrong(
     broker: str, prefix: str, tmp_path: Path
 ) -> None:
     learning = {"policy": "linear_ts", "maturity_seconds": 1, "learning_bucket_seconds": 1}
-    async with shop(broker, prefix, tmp_path, snapshot_seconds=1, canary_seconds=0.5, **learning) as it:
+    async with shop(broker, prefix, tmp_path, snapshot_seconds=1, **learning) as it:
         first = it.start()
         await it.started()
         await send(it, clicks(2_000, seed=1), rate=400)
