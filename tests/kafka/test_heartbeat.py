@@ -79,7 +79,7 @@ async def test_heartbeats_go_the_whole_way_also_past_a_kill_and_are_nobodys_even
         it.workers[-1].terminate()
         assert it.workers[-1].wait(30) == 0
         assert (await it.audit()).is_clean
-        lines = [json.loads(line) for line in it.logs().splitlines()]
+        lines = [json.loads(line) for line in it.logs().splitlines() if line]
         check_lives(lines)
 
 
