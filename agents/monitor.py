@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 from importlib.util import find_spec
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from agents.options import milliseconds_of, quiet
 from state.errors import SetupError
 from stream.config import load_settings
 from stream.interrupt import Interruptible
+from stream.logs import set_up
 from stream.topics import check_topics, topic_specs
 
 MONITOR_EXAMPLES = (
@@ -37,7 +37,7 @@ def monitor(
     settings = load_settings()
     begin = milliseconds_of(since)
     quiet()
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(message)s")
+    set_up(settings)
     asyncio.run(check_topics(settings.broker, topic_specs(settings)))
     with Interruptible() as until, contextlib.suppress(KeyboardInterrupt):
         until.run(MonitorProcess(settings, begin).run())

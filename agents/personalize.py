@@ -24,7 +24,7 @@ def build_app(settings: Settings | None = None) -> App:
     source = AppInput(app)
     app.worker = Worker(settings, source)
     app.vitals = Vitals(app.worker, settings, crash=lambda: app.crash_reason)
-    add_views(app)
+    add_views(app, settings)
     events = app.topic(*settings.input_topics, key_type=None, value_type=bytes)
 
     @app.agent(events, name="personalize")  # type: ignore[untyped-decorator]  # faust is untyped

@@ -70,6 +70,7 @@ def worker_settings(broker: str, app_id: str, folder: Path, guarantee: str) -> S
         topic_prefix=f"{app_id}.",
         data_dir=folder / app_id,
         partitions=PARTITIONS,
+        canary_seconds=0,
         processing_guarantee=guarantee,
     )
 

@@ -177,6 +177,7 @@ async def _settings(address: str, folder: Path) -> Settings:
         app_id=f"{prefix}memory",
         data_dir=folder / "data",
         partitions=PARTITIONS,
+        canary_seconds=0,
         snapshot_seconds=5.0,
     )
     await create_topics(address, topic_specs(settings))

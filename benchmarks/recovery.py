@@ -179,6 +179,7 @@ class Bench:
             app_id=f"{prefix}{name}",
             data_dir=self._folder / name / "data",
             partitions=PARTITIONS,
+            canary_seconds=0,
         )
         await create_topics(self._address, topic_specs(settings))
         return settings

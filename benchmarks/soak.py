@@ -143,6 +143,7 @@ async def run(options: argparse.Namespace, screen: Console) -> Report:
             app_id=f"{prefix}soak",
             data_dir=Path(folder) / "data",
             partitions=PARTITIONS,
+            canary_seconds=0,
         )
         await create_topics(address, topic_specs(settings))
         with screen.status("teaching the models"):

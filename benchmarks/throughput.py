@@ -122,6 +122,7 @@ class Bench:
                     app_id=f"{prefix}{guarantee}",
                     data_dir=folder / given.name / guarantee / "data",
                     partitions=PARTITIONS,
+                    canary_seconds=0,
                     processing_guarantee=guarantee,
                 ),
                 folder / given.name / guarantee / "logs",

@@ -35,6 +35,10 @@ by the shop, days later and at its own time."""
 
 DEFAULT_TENANT: Final = "default"
 
+HEARTBEAT_TENANT: Final = "freshslate-heartbeat"
+"""Tenant of the workers' heartbeats: events that go the whole way to a slate, and teach nobody anything. The
+user is the number of the partition. No other event may have this tenant."""
+
 TOPIC_TYPES: Final[Mapping[str, str]] = {
     "impressions": "impression",
     "views": "view",
@@ -107,6 +111,11 @@ class Event(Struct, frozen=True, kw_only=True, gc=False):
     def key(self) -> str:
         """Key of this user's state, slates and rewards."""
         return state_key(self.tenant, self.user_id)
+
+    @property
+    def is_heartbeat(self) -> bool:
+        """Whether a worker sent it, to see it answered; nobody did anything."""
+        return self.tenant == HEARTBEAT_TENANT
 
 
 class Inbound(NamedTuple):

@@ -11,7 +11,16 @@ from typing import Any, Final, NoReturn, TypeAlias
 from msgspec import Struct, ValidationError, convert
 
 from state.errors import InvalidEvent
-from state.event import DEFAULT_TENANT, EVENT_TYPES, TYPE_CODES, Event, EventItem, EventRules, Origin
+from state.event import (
+    DEFAULT_TENANT,
+    EVENT_TYPES,
+    HEARTBEAT_TENANT,
+    TYPE_CODES,
+    Event,
+    EventItem,
+    EventRules,
+    Origin,
+)
 
 SCHEMA_MAJOR: Final = 1
 EARLIEST: Final = 100_000_000_000
@@ -123,7 +132,7 @@ def _event(wire: WireEvent, fields: dict[str, Any] | None, origin: Origin, rules
         type=kind,
         user_id=user_id,
         time=_time(wire.time, origin, rules),
-        tenant=DEFAULT_TENANT if wire.tenant is None else _tenant(wire.tenant, rules),
+        tenant=DEFAULT_TENANT if wire.tenant is None else _tenant(wire, origin, rules),
         items=items,
         session_id=None if wire.session_id is None else id_text(wire.session_id, "session_id", rules),
         slate_id=slate_id,
@@ -140,6 +149,8 @@ def _event(wire: WireEvent, fields: dict[str, Any] | None, origin: Origin, rules
 
 def event_fields(event: Event) -> dict[str, Any]:
     """The wire form of an event: `parse_event` turns it into an equal event again."""
+    if event.is_heartbeat:
+        return heartbeat_fields(int(event.user_id), event.time)
     fields: dict[str, Any] = {
         "schema_version": SCHEMA_MAJOR,
         "event_id": event.event_id,
@@ -230,11 +241,25 @@ def id_text(value: WireId, name: str, rules: EventRules) -> str | None:
     return value
 
 
-def _tenant(value: WireId, rules: EventRules) -> str:
-    tenant = id_text(value, "tenant", rules) or DEFAULT_TENANT
+def _tenant(wire: WireEvent, origin: Origin, rules: EventRules) -> str:
+    tenant = id_text(wire.tenant, "tenant", rules) or DEFAULT_TENANT
     if "|" in tenant:
         _reject("wrong_id", f"tenant {_short(tenant)} contains '|'")
+    if tenant == HEARTBEAT_TENANT:
+        known = {name: value for name in WIRE_FIELDS if (value := getattr(wire, name)) is not None}
+        if known != heartbeat_fields(origin.partition, known.get("time")):
+            _reject("wrong_id", f"tenant {_short(tenant)} is for the workers' own heartbeats")
     return tenant
+
+
+def heartbeat_fields(partition: int, time: float | None) -> dict[str, Any]:
+    """The wire form of a heartbeat, all of it: a search for nothing, by nobody.
+
+    Args:
+        partition: Where it is sent.
+        time: When it is sent, epoch milliseconds.
+    """
+    return {"tenant": HEARTBEAT_TENANT, "user_id": str(partition), "type": "search", "time": time}
 
 
 def _time(value: float | None, origin: Origin, rules: EventRules) -> int:

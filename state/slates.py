@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from msgspec import UNSET, Struct, UnsetType
 
-from state.event import Inbound
+from state.event import HEARTBEAT_TENANT, Inbound
 from state.policy.context import CONTEXT_SET, CONTEXT_SIZE
 from state.profile import OpenSlate, Profile, item_hash
 from state.retrieval.arrays import Floats
@@ -145,6 +145,23 @@ class Slates(Sequence[Slate]):
             return {names.pop(): self.propensities}
         drawn = np.repeat(policies, np.diff(self._ends))
         return {name: self.propensities[drawn == name] for name in names}
+
+    def of_shoppers(self) -> "Slates":
+        """All but those that answer heartbeats: mostly these very slates."""
+        kept = [n for n, slate in enumerate(self.wire) if slate.tenant != HEARTBEAT_TENANT]
+        if len(kept) == len(self.wire):
+            return self
+        sizes = np.diff(self._ends)
+        flags = np.isin(np.repeat(np.arange(sizes.size), sizes), kept)
+        hashes = np.frombuffer(self._hashes, "<u4")[flags].tobytes()
+        contexts = np.frombuffer(self._contexts, f"V{CONTEXT_SIZE}")
+        return Slates(
+            [self.wire[n] for n in kept],
+            [0, *np.cumsum(sizes[kept]).tolist()],
+            hashes,
+            self.propensities[flags],
+            contexts[flags].tobytes() if self._contexts else b"",
+        )
 
     def empty(self) -> list[WireSlate]:
         """The slates without items."""

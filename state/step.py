@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 from msgspec import Struct
 
 from state.attribution import answer
-from state.event import Event, Inbound
+from state.event import HEARTBEAT_TENANT, Event, Inbound
 from state.exposure import Exposed, Exposing, pack_exposures
 from state.profile import NEW_PROFILE, Profile
 from state.reward import RewardRules
@@ -104,7 +104,8 @@ def step(
             continue
         changed[key] = result.profile
         learned.extend(result.learned)
-        asks = event.type in rules.slate_types
+        # A heartbeat is there to be answered, whatever shoppers' events are.
+        asks = event.type in rules.slate_types or event.is_heartbeat
         if asks:
             asked.append((result.profile, inbound))
         folded.append((key, event, asks))
@@ -121,6 +122,10 @@ def _join(
     waiting: dict[str, Waiting] = {}
     number = 0
     for key, event, asks in folded:
+        if event.tenant == HEARTBEAT_TENANT:
+            # Nobody sees its slate, so nothing is awaited, and nothing was exposed.
+            number += 1
+            continue
         before = waiting.get(key) or waiting_in(changed[key])
         # Feedback answers what was shown before this event.
         found = answer(before, event, rules.reward, rules.exposing)

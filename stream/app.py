@@ -12,6 +12,7 @@ from faust.types import TP
 from state.errors import SetupError
 from stream import transport
 from stream.config import Settings
+from stream.logs import faust_config
 from stream.transport import Passed
 from stream.web import Web
 
@@ -110,6 +111,7 @@ def create_app(settings: Settings) -> App:
         web_bind=settings.worker_host,
         web_port=settings.worker_port or _ANY_PORT,
         web_tables_enabled=False,
+        logging_config=faust_config(settings),
         # faust's assignor refuses an assignment made for another URL, and a static member that was killed
         # gets its old one back: so not the URL of its pages, whose port may be another one now.
         canonical_url=f"http://{settings.instance_id or uuid.uuid4().hex}",

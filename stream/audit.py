@@ -13,14 +13,16 @@ from importlib.metadata import version
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple, TypeVar
 
+from aiokafka import TopicPartition
 from msgspec import Struct, field
 
-from state.event import Inbound
-from state.slate import Delta, Slate, Trigger
+from state.event import HEARTBEAT_TENANT, Inbound
+from state.slate import Delta, Slate, Span, Trigger
 from state.slates import Asked, Slates
 from stream.codecs import decode_delta, decode_slate
 from stream.config import Settings
-from stream.reading import read_topic
+from stream.heartbeat import heartbeat_key
+from stream.reading import high_watermarks, is_heartbeat, read_topic
 from stream.work import Engine, Record, work
 from stream.worker import event_rules, step_rules
 
@@ -35,13 +37,16 @@ class Report(Struct, kw_only=True):
     processing_guarantee: Literal["exactly_once", "at_least_once"] = "exactly_once"
     """What the workers promised."""
     records: int = 0
-    """Input records in the log."""
+    """Input records in the log. Here and below, what shoppers did: heartbeats are counted apart, and held to
+    the same promises."""
     events: int = 0
     dead_letters: int = 0
     duplicate_events: int = 0
     """Events that came again with an id seen before, and were left out."""
     slates: int = 0
     """Different slates published."""
+    heartbeats: int = 0
+    """Heartbeats that cycles took. Those that no cycle has taken yet are left out: workers go on sending."""
     rewards: int = 0
     lost: int = 0
     """Records that no cycle took, and events that ask for a slate and got none."""
@@ -127,6 +132,8 @@ class _Partition(Struct):
     rewards: Counter[bytes] = field(default_factory=Counter)
     dead_letters: Counter[tuple[bytes | None, bytes | None]] = field(default_factory=Counter)
     profiles: dict[bytes, bytes] = {}
+    ends: dict[str, int] = {}
+    """Where the inputs ended when everything was read."""
 
 
 async def audit(settings: Settings) -> Report:
@@ -171,6 +178,9 @@ async def _read(settings: Settings) -> dict[int, _Partition]:
     async for record in read_topic(settings.broker, settings.profiles_topic):
         if record.key is not None and record.value is not None and not record.key.startswith(b"\x00"):
             partitions[record.partition].profiles[record.key] = record.value
+    inputs = [TopicPartition(topic, number) for topic in settings.input_topics for number in partitions]
+    for tp, end in (await high_watermarks(settings.broker, inputs)).items():
+        partitions[tp.partition].ends[tp.topic] = end
     return partitions
 
 
@@ -187,21 +197,55 @@ def _check(number: int, partition: _Partition, engine: Engine, report: Report) -
         memory.rows.update(row for row in result.changelog if not row[0].startswith(b"\x00"))
         rewards.update(value for _, value, _ in result.rewards if value is not None)
         dead.update((key, value) for key, value, _ in result.dead_letters)
-        report.events += result.events
+        beats = sum(inbound.event.is_heartbeat for inbound in result.inbounds)
+        report.heartbeats += beats
+        report.events += result.events - beats
         report.duplicate_events += result.duplicates
-    report.records += sum(map(len, partition.inputs.values()))
+    report.records += sum(not is_heartbeat(record) for run in partition.inputs.values() for record in run)
     report.lost += published.missing
-    report.slates += len(by_id)
-    report.duplicates += len(partition.slates) - len(by_id) + len(by_id.keys() - published.asked)
+    report.slates += sum(slate.tenant != HEARTBEAT_TENANT for slate in by_id.values())
+    report.duplicates += len(partition.slates) - len(by_id) + _unasked(by_id, published.asked, partition)
     difference = _difference if report.processing_guarantee == "exactly_once" else _difference_but_repeats
     report.rewards += partition.rewards.total()
     report.rewards_different += difference(rewards, partition.rewards)
     report.dead_letters += partition.dead_letters.total()
     report.dead_letters_different += difference(dead, partition.dead_letters)
     report.longest_gap_seconds = max(report.longest_gap_seconds, _longest_gap_ms(partition) / 1000)
-    users = memory.rows.keys() | partition.profiles.keys()
-    report.profiles_compared += len(users)
-    report.profiles_different += sum(memory.rows.get(user) != partition.profiles.get(user) for user in users)
+    _compare_profiles(number, memory.rows, partition, report)
+
+
+def _unasked(by_id: Mapping[str, Slate], asked: set[str], partition: _Partition) -> int:
+    """Slates that no cycle asked for; those of heartbeats that came while the topics were read are none."""
+    ends = _folded_ends(partition)
+    return sum(
+        slate.tenant != HEARTBEAT_TENANT or slate.trigger.offset < ends.get(slate.trigger.topic, 0)
+        for slate in (by_id[slate_id] for slate_id in by_id.keys() - asked)
+    )
+
+
+def _compare_profiles(
+    number: int, folded: Mapping[bytes, bytes], partition: _Partition, report: Report
+) -> None:
+    """Compare the fold's profiles with the changelog's.
+
+    The heartbeat's is left out where one was on its way while the topics were read.
+    """
+    users = folded.keys() | partition.profiles.keys()
+    beat = heartbeat_key(number)
+    different = {user for user in users if folded.get(user) != partition.profiles.get(user)}
+    ends = _folded_ends(partition)
+    if any(end > ends.get(topic, 0) for topic, end in partition.ends.items()):
+        different.discard(beat)
+    report.profiles_compared += len(users - {beat})
+    report.profiles_different += len(different)
+
+
+def _folded_ends(partition: _Partition) -> dict[str, int]:
+    """Offset after the last record that was read and that a cycle took, by input topic."""
+    spans = [span for cycle in partition.cycles for span in cycle.delta.spans]
+    taken = {span.topic: span.last_offset for span in sorted(spans, key=_last_offset)}
+    read = {topic: records[-1].offset for topic, records in partition.inputs.items() if records}
+    return {topic: 1 + min(last, taken.get(topic, -1)) for topic, last in read.items()}
 
 
 def _slates(partition: _Partition, report: Report) -> dict[str, Slate]:
@@ -252,7 +296,12 @@ def _cycles(partition: _Partition, report: Report) -> Iterable[dict[str, Sequenc
             position[topic] = max(end, position[topic])
         if any(runs.values()):
             yield {topic: run for topic, run in runs.items() if run}
-    report.lost += sum(len(records) - position[topic] for topic, records in partition.inputs.items())
+    for topic, records in partition.inputs.items():
+        left = records[position[topic] :]
+        # Heartbeats at the end are on their way; before a shopper's record they are as lost as that one.
+        while left and is_heartbeat(left[-1]):
+            left.pop()
+        report.lost += len(left)
 
 
 def _difference(expected: Counter[Row], found: Counter[Row]) -> int:
@@ -267,6 +316,10 @@ def _difference_but_repeats(expected: Counter[Row], found: Counter[Row]) -> int:
 
 def _offset(record: Record) -> int:
     return int(record.offset)
+
+
+def _last_offset(span: Span) -> int:
+    return span.last_offset
 
 
 def nothing_published(slate_id: str, inbound: Inbound) -> Slate:

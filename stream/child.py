@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from pydantic import SecretStr
+
 from state.errors import FreshslateError
 from stream.config import Settings
 from stream.environment import env_name
@@ -137,7 +139,7 @@ class ChildWorker:
 def environment(settings: Settings) -> dict[str, str]:
     """The variables that give another process these settings, where they are not the defaults."""
     return {
-        env_name(name): ",".join(value) if isinstance(value, tuple) else str(value)
+        env_name(name): _text(value)
         for name, value in settings.model_dump(exclude_unset=True).items()
         if value is not None
     }
@@ -151,3 +153,9 @@ def ended(pid: int, *, poll_seconds: float = 0.2) -> None:
         except ProcessLookupError:
             return
         time.sleep(poll_seconds)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return ",".join(value) if isinstance(value, tuple) else str(value)

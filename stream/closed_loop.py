@@ -22,6 +22,7 @@ from state.simulation.wire import user_name
 from state.slate import Slate
 from stream.codecs import decode_slate, encode_item
 from stream.config import Settings
+from stream.reading import is_heartbeat
 from stream.sender import Router, Sender, event_producer
 from stream.times import now_ms
 from stream.topics import describe
@@ -159,7 +160,11 @@ class ClosedLoop:
                 if tp.topic == self._settings.dlq_topic:
                     self._watcher.dead(len(records))
                 else:
-                    slates += [decode_slate(record.value) for record in records if record.value is not None]
+                    slates += [
+                        decode_slate(record.value)
+                        for record in records
+                        if record.value is not None and not is_heartbeat(record)
+                    ]
             for slate in slates:
                 self._watcher.read(slate, at)
             self._show(slates)

@@ -20,10 +20,15 @@ MESSAGES: Final = {
     "greater_than_equal": "must be at least {ge}",
     "greater_than": "must be above {gt}",
     "less_than_equal": "must be at most {le}",
+    "too_short": "must have at least {min_length} characters",
     "value_error": "{error}",
     "extra_forbidden": "there is no such setting",
 }
 """Plain words for pydantic's error types, filled from its error context."""
+
+
+SECRETS: Final = frozenset({"http_token"})
+"""Settings whose values are never shown."""
 
 
 class ConfigError(SetupError):
@@ -79,7 +84,10 @@ def problems(error: ValidationError) -> Iterator[str]:
         context = {name: _short(value) for name, value in found.get("ctx", {}).items()}
         told = MESSAGES.get(found["type"], found["msg"]).format(**context)
         if found["loc"]:
-            yield f"{env_name(str(found['loc'][0]))}: {found['input']!r} {told}"
+            name = str(found["loc"][0])
+            # What was given for a secret must not be told, right or wrong.
+            given = "what was given" if name in SECRETS else repr(found["input"])
+            yield f"{env_name(name)}: {given} {told}"
         else:
             yield from told.splitlines()
 

@@ -15,7 +15,7 @@ from state.evaluation.experiment import Experiment, ExperimentResult
 from state.event import Origin
 from stream.codecs import decode_event, decode_slate
 from stream.config import Settings
-from stream.reading import read_topic
+from stream.reading import is_heartbeat, read_topic
 from stream.topics import describe
 from stream.worker import event_rules
 
@@ -73,7 +73,7 @@ async def compare_groups(
         raise ExperimentError(message)
     experiment = Experiment(since=since, until=until, gap_ms=settings.session_gap_seconds * 1000)
     async for record in read_topic(settings.broker, settings.slates_topic):
-        if record.value is not None:
+        if record.value is not None and not is_heartbeat(record):
             experiment.add_slate(decode_slate(record.value))
     rules = event_rules(settings)
     async for record in _inputs(settings, found[settings.input_topics[0]].partitions):
@@ -82,7 +82,8 @@ async def compare_groups(
             event = decode_event(record.value, origin, rules)
         except InvalidEvent:
             continue
-        experiment.add_event(event)
+        if not event.is_heartbeat:
+            experiment.add_event(event)
     return experiment.compare()
 
 

@@ -19,7 +19,7 @@ from msgspec import Struct
 from stream import arrow_rows
 from stream.arrow_rows import ExportError, Kind, load_pyarrow, table_of
 from stream.config import Settings
-from stream.reading import high_watermarks
+from stream.reading import high_watermarks, is_heartbeat
 from stream.topics import describe
 from stream.work import Record
 from stream.worker import event_rules
@@ -205,7 +205,8 @@ class _Writer:
         """Take records of a partition, which continue those before."""
         waiting = self._waiting.setdefault(partition, [])
         for record in records:
-            if record.value is None:  # a tombstone of the compacted slates is no slate
+            # A tombstone of the compacted slates is no slate, and a heartbeat is no shopper's.
+            if record.value is None or is_heartbeat(record):
                 continue
             waiting.append(record)
             self._read_records += 1

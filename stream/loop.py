@@ -15,7 +15,8 @@ import bisect
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from aiokafka import TopicPartition
@@ -24,7 +25,7 @@ from aiokafka.errors import KafkaError
 from state.errors import Refused
 from stream import faults
 from stream.config import Settings
-from stream.measures import Cycle, measure
+from stream.measures import Cycle, Transaction, measure, transactions
 from stream.metrics import Metrics
 from stream.pace import Pace
 from stream.partitions import Partitions
@@ -114,6 +115,13 @@ class Loop:
         """Of an assignment that is still to begin."""
         self._assigned: frozenset[int] = frozenset()
         self._connected = False
+        self.transactions: dict[int, Transaction] = {}
+        """The latest cycle of each partition that was ours."""
+
+    @property
+    def generation(self) -> int:
+        """Of the latest assignment, whether it goes on or has ended; 0 before the first."""
+        return self._generation
 
     @property
     def assignment(self) -> frozenset[int]:
@@ -124,6 +132,12 @@ class Loop:
     def waiting(self) -> int:
         """Chunks that wait for the next cycle."""
         return self._queue.qsize()
+
+    @property
+    def queued(self) -> Counter[int]:
+        """Those chunks by partition."""
+        waiting: Iterable[Delivery | None] = self._queue._queue  # type: ignore[attr-defined]  # no other way to look
+        return Counter(delivery.chunk.partition for delivery in waiting if delivery is not None)
 
     # What the consumer tells us ------------------------------------------------------------------
 
@@ -138,17 +152,20 @@ class Loop:
             self._membership = membership
             self._generation = membership.generation
             self._metrics.add(REBALANCES, 1)
+            log.info("assigned partitions %s", sorted(self._assigned), extra=self._life())
             self._wake()
 
     async def revoked(self) -> None:
         """End the assignment; returns when the running cycle has ended (rule 4)."""
         async with self._lock:
+            if self._membership is not None:
+                log.info("drained: partitions %s are let go", sorted(self._assigned), extra=self._life())
             self._give_up()
 
     async def stop(self) -> None:
         """Finish the running cycle, then let go of everything."""
+        await self.revoked()
         async with self._lock:
-            self._give_up()
             await self._publisher.stop()
             await self._partitions.stop()
 
@@ -246,7 +263,11 @@ class Loop:
     async def _seek_back(self, topic: str, partition: int, expected: int) -> None:
         await self._partitions.check_log_start(topic, partition, expected)
         log.warning(
-            "%s-%d: records from %d on got lost on the way; reading again", topic, partition, expected
+            "%s-%d: records from %d on got lost on the way; reading again",
+            topic,
+            partition,
+            expected,
+            extra={"partitions": [partition], "generation": self._generation},
         )
         await self._source.seek(topic, partition, max(expected, self._partitions.expected(topic, partition)))
 
@@ -284,6 +305,7 @@ class Loop:
         )
         self._pace.learn(cycle.step, cycle.records)
         measure(self._metrics, cycle)
+        self.transactions |= transactions(cycle, {p: sum(map(len, runs[p].values())) for p in results})
 
     def _written(self, results: Mapping[int, Result]) -> tuple[list[Written], list[Written]]:
         """Rows by topic and partition: outputs, and one changelog entry per partition of state."""
@@ -312,7 +334,7 @@ class Loop:
         A refused worker gets its next generation anyway; one whose transaction timed out in a pause
         is still a member, and asks.
         """
-        log.warning("assignment ended: %s: %s", type(error).__name__, error)
+        log.warning("assignment ended: %s: %s", type(error).__name__, error, extra=self._life())
         self._metrics.add(ENDED, 1, type(error).__name__)
         self._give_up()
         self._connected = False
@@ -332,6 +354,10 @@ class Loop:
         self._partitions.close()
         while not self._queue.empty():
             self._queue.get_nowait()
+
+    def _life(self) -> dict[str, object]:
+        """What a line of the log is about, for those who search it."""
+        return {"partitions": sorted(self._assigned), "generation": self._generation}
 
     def _wake(self) -> None:
         with contextlib.suppress(asyncio.QueueFull):

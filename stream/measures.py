@@ -10,11 +10,12 @@ from itertools import chain
 from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
+from state.event import HEARTBEAT_TENANT, Inbound
 from state.slate import Reward
 from state.slates import Slates, WireSlate
 from state.step import Outcome
 from stream.metrics import Metrics
-from stream.work import Result
+from stream.work import Laps, Result
 from stream.worker_metrics import (
     CYCLE_EVENTS,
     CYCLE_SECONDS,
@@ -23,6 +24,9 @@ from stream.worker_metrics import (
     EVENT_TO_SLATE,
     EVENTS,
     EXPOSURES,
+    HEARTBEAT_ANSWERED,
+    HEARTBEAT_SECONDS,
+    HEARTBEATS_ANSWERED,
     LAST_COMMIT,
     PROPENSITY,
     RECORD_TO_SLATE,
@@ -59,17 +63,53 @@ class Cycle(NamedTuple):
     """Epoch seconds."""
 
 
+class Transaction(NamedTuple):
+    """The latest committed cycle of a partition."""
+
+    committed_at: float
+    """Epoch seconds."""
+    records: int
+    """Events and dead letters of the partition."""
+    cycle_records: int
+    """Those of all partitions of the cycle."""
+    cycle_partitions: int
+    seconds: Mapping[str, float]
+    """By stage, and by phase of the commit: `stream.worker_metrics.STAGES` and `PHASES`."""
+
+
+def transactions(cycle: Cycle, sizes: Mapping[int, int]) -> dict[int, Transaction]:
+    """What a committed cycle was, by its partitions; `sizes` are their numbers of records."""
+    laps = [sum(parts) for parts in zip(*(result.laps for result in cycle.results), strict=True)]
+    seconds = dict(zip(Laps._fields, laps, strict=True))
+    seconds |= {"commit": cycle.commit, "apply": cycle.apply, **cycle.phases}
+    return {
+        partition: Transaction(cycle.committed_at, size, cycle.records, len(sizes), seconds)
+        for partition, size in sizes.items()
+    }
+
+
 def measure(metrics: Metrics, cycle: Cycle) -> None:
     """Count one cycle."""
     results = cycle.results
-    inbounds = chain.from_iterable(result.inbounds for result in results)
-    metrics.count(EVENTS, [(origin.topic, event.type) for event, origin in inbounds])
+    inbounds = list(chain.from_iterable(result.inbounds for result in results))
+    events = [(origin.topic, event.type) for event, origin in inbounds if event.tenant != HEARTBEAT_TENANT]
+    metrics.count(EVENTS, events)
+    if len(events) < len(inbounds):
+        _heartbeats(metrics, [inbound for inbound in inbounds if inbound.event.is_heartbeat], cycle)
     metrics.count(REJECTED, chain.from_iterable(result.rejected for result in results))
     metrics.add(DUPLICATES, sum(result.duplicates for result in results))
-    _slates(metrics, [result.outcome.slates for result in results], cycle.committed_at)
+    _slates(metrics, [result.outcome.slates.of_shoppers() for result in results], cycle.committed_at)
     _rewards(metrics, [reward for result in results for reward in result.outcome.rewards])
     _feedback(metrics, [result.outcome for result in results])
     _times(metrics, cycle)
+
+
+def _heartbeats(metrics: Metrics, answered: Sequence[Inbound], cycle: Cycle) -> None:
+    """Count the answers."""
+    metrics.add(HEARTBEATS_ANSWERED, len(answered))
+    metrics.observe(HEARTBEAT_SECONDS, [cycle.committed_at - event.time / 1000 for event, _ in answered])
+    for _, origin in answered:
+        metrics.set(HEARTBEAT_ANSWERED, cycle.committed_at, str(origin.partition))
 
 
 def _slates(metrics: Metrics, runs: Sequence[Slates], committed_at: float) -> None:

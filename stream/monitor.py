@@ -22,6 +22,7 @@ from stream.codecs import decode_reward
 from stream.config import Settings
 from stream.metrics import Metrics
 from stream.monitor_metrics import MONITOR_METRICS, show
+from stream.reading import is_heartbeat
 from stream.times import format_iso, now_ms
 from stream.web import exposition, listen
 
@@ -100,8 +101,10 @@ class MonitorProcess:
             (settings.deltas_topic, self._deltas),
             (settings.rewards_topic, self._rewards),
         ):
-            for tp, records in fetched.items():
-                if tp.topic == topic:
+            for tp, found in fetched.items():
+                # A heartbeat says nothing of how far shoppers' time has come.
+                records = [record for record in found if not is_heartbeat(record)]
+                if tp.topic == topic and records:
                     # A delta has no time of its own; its record is written with the slates of its cycle.
                     times = fold(r.value for r in records if r.value is not None) or [records[-1].timestamp]
                     self._latest[tp] = max(self._latest.get(tp, 0), *times)

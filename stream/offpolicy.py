@@ -21,7 +21,7 @@ from stream.arrow_rows import RAW
 from stream.beliefs import Believed, OnProgress
 from stream.codecs import decode_reward, decode_slate
 from stream.config import Settings
-from stream.reading import read_topic
+from stream.reading import is_heartbeat, read_topic
 from stream.times import format_iso
 from stream.topics import describe
 
@@ -228,7 +228,7 @@ async def _values(
         done += 1
         if done % EVERY == 0:
             on_progress(f"reading {topic}", done, None)
-        if record.value is not None:
+        if record.value is not None and not is_heartbeat(record):
             yield record.value
 
 

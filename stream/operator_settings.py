@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from stream.setting_types import FaultPoint, setting
 
@@ -13,12 +13,27 @@ class OperatorSettings(BaseModel):
     worker_port: int = setting(
         6066,
         "port",
-        "Where a worker serves /metrics, /healthz and /readyz; where it is taken, the next free one. 0: any.",
+        "Where a worker serves /metrics, /healthz, /readyz and /debug; where it is taken, the next free one. "
+        "0: any.",
         ge=0,
         le=65_535,
     )
     worker_host: str = setting(
         "127.0.0.1", "address", "What worker_port listens on; 0.0.0.0 is every network."
+    )
+    http_token: SecretStr | None = setting(
+        None,
+        "secret",
+        "What a request to /debug/users has to bring (Authorization: Bearer ...), at least 16 characters. "
+        "Unset: nobody is shown a user's data.",
+        min_length=16,
+    )
+    canary_seconds: float = setting(
+        5.0,
+        "s",
+        "Time between two heartbeats of a partition: events that the worker sends itself, through everything "
+        "up to a slate (docs/operations.md). 0: none.",
+        ge=0,
     )
     stall_seconds: float = setting(
         60.0, "s", "A worker that has input waiting and commits nothing for so long is unhealthy.", gt=0
@@ -45,6 +60,9 @@ class OperatorSettings(BaseModel):
         ge=100,
     )
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", "", "Least severe line to log.")
+    log_format: Literal["human", "json"] = setting(
+        "human", "", "How lines are logged: for people, or as one JSON object each."
+    )
     fault_point: FaultPoint = setting(
         None,
         "point@n",

@@ -62,10 +62,15 @@ class Partitions:
     @property
     def restore_left(self) -> int | None:
         """Changelog offsets still to read by the restore that is running; None while there is none."""
+        return None if self._restoring is None else sum(self.restoring.values())
+
+    @property
+    def restoring(self) -> Mapping[int, int]:
+        """Changelog offsets still to read, by partition that is being restored."""
         if self._restoring is None:
-            return None
+            return {}
         stores, ends = self._restoring
-        return sum(max(0, ends[p] - store.position) for p, store in stores.items())
+        return {p: max(0, ends[p] - store.position) for p, store in stores.items()}
 
     def store(self, partition: int) -> PartitionStore:
         """The open store of a partition."""
@@ -120,6 +125,7 @@ class Partitions:
             sorted(partitions),
             count,
             time.monotonic() - started,
+            extra={"partitions": sorted(partitions)},
         )
         return count
 

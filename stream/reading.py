@@ -1,12 +1,24 @@
 """Reads topics to their end, as they are now."""
 
 from collections.abc import AsyncIterator, Collection, Mapping
-from typing import Any
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
+from state.event import HEARTBEAT_TENANT, state_key
+
 _POLL_MS = 200
+_HEARTBEATS: Final = state_key(HEARTBEAT_TENANT, "").encode()
+"""Begins the keys of heartbeats, and of no shopper."""
+
+
+def is_heartbeat(record: ConsumerRecord[bytes | None, bytes | None]) -> bool:
+    """Whether a record of an input topic or of `slates` is a worker's heartbeat, or answers one.
+
+    Whatever is made of shoppers' events and slates leaves these out.
+    """
+    return record.key is not None and record.key.startswith(_HEARTBEATS)
 
 
 async def read_topic(

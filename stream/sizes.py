@@ -1,6 +1,9 @@
 """How large things are, and how far along: looked at when somebody scrapes, not before."""
 
+import contextlib
 import platform
+import shutil
+from pathlib import Path
 
 from state.posterior.posterior import Posterior
 from stream.config import Settings
@@ -14,6 +17,8 @@ from stream.worker_metrics import (
     BUILD,
     CACHE_BYTES,
     CAUGHT_UP,
+    DISK_FREE,
+    DISK_USED,
     LEARNED_LATE,
     LEARNED_UNTIL,
     LEFT_OUT,
@@ -49,6 +54,27 @@ def measure_sizes(metrics: Metrics, loop: Loop, partitions: Partitions, replica:
     metrics.set(MEMTABLE_BYTES, used.memtables)
     metrics.set(CACHE_BYTES, used.block_cache)
     _measure_replica(metrics, replica)
+
+
+def measure_disk(metrics: Metrics, folder: Path) -> None:
+    """Say how much of the disk is left, and how much of it is ours; nothing where the disk does not answer.
+
+    Args:
+        metrics: of the worker.
+        folder: of this worker alone.
+    """
+    with contextlib.suppress(OSError):
+        metrics.set(DISK_FREE, shutil.disk_usage(folder).free)
+    metrics.set(DISK_USED, sum(map(_size, folder.rglob("*"))))
+
+
+def _size(path: Path) -> int:
+    """Bytes on the disk; 0 for what has gone meanwhile, as RocksDB's files do."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return 0
+    return found.st_blocks * 512
 
 
 def _measure_replica(metrics: Metrics, replica: Replica) -> None:

@@ -1,9 +1,7 @@
 """What a worker's pages tell: the facts of its health and its lag, gathered where they arise."""
 
-import os
-import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +11,8 @@ from msgspec.structs import replace
 
 from stream.config import Settings
 from stream.health import Facts, Stall, Verdict, healthy, ready
-from stream.lag import BrokerEnds, LagWatch, following
+from stream.lag import BrokerEnds, Lag, LagWatch, following
+from stream.logs import worker_name
 from stream.worker_metrics import CYCLE_SECONDS, LAST_COMMIT
 
 if TYPE_CHECKING:
@@ -59,6 +58,11 @@ class Vitals:
         )
         self.assigned: frozenset[int] | None = None
         """Partitions of the running assignment, as the group said; None where there is no assignment."""
+
+    @property
+    def lags(self) -> Mapping[TopicPartition, Lag] | None:
+        """By input partition that is open; None: not known."""
+        return self._lag.lags
 
     async def run(self) -> None:
         """Look at the lag for ever."""
@@ -106,7 +110,7 @@ class Vitals:
         body: dict[str, Any] = {
             question: verdict.ok,
             "reasons": verdict.reasons,
-            "worker": f"{socket.gethostname()}-{os.getpid()}",
+            "worker": worker_name(),
             "version": version("freshslate"),
             "uptime_seconds": round(self._clock() - self._started, 1),
             "partitions": sorted(facts.assigned or ()),

@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from state.errors import InvalidEvent
-from state.event import EventRules, Inbound, Origin, state_key
+from state.event import HEARTBEAT_TENANT, EventRules, Inbound, Origin, state_key
 from state.slate import Reward, Span
 from state.slates import WireSlate
 from state.step import Decide, Outcome, StepRules, delta_of, step
@@ -85,7 +85,8 @@ class Result(NamedTuple):
     """The records that were events, duplicates among them."""
     outcome: Outcome
     invalid: Mapping[str, bytes | bytearray]
-    """By input topic: one byte per record in offset order, 1 for a dead letter."""
+    """By input topic: one byte per record in offset order, 1 for a dead letter; none for heartbeats, which
+    say nothing of how good a shop's records are."""
     rejected: Sequence[tuple[str, str]]
     """Input topic and reason of each dead letter."""
     laps: Laps
@@ -199,8 +200,10 @@ def _decode(records: Sequence[Record], engine: Engine) -> _Decoded:
         origin = Origin(record.topic, record.partition, record.offset, record.timestamp)
         flags = invalid.setdefault(record.topic, bytearray())
         try:
-            inbounds.append(Inbound(decode_event(record.value, origin, engine.events), origin))
-            flags.append(0)
+            event = decode_event(record.value, origin, engine.events)
+            inbounds.append(Inbound(event, origin))
+            if event.tenant != HEARTBEAT_TENANT:
+                flags.append(0)
         except InvalidEvent as error:
             last = error
             flags.append(1)

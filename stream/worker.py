@@ -45,6 +45,7 @@ from stream.config import DAY, Settings
 from stream.entry_points import OWN_POLICIES
 from stream.faults import parse_fault_point
 from stream.followed import followed_topics, learning_config
+from stream.heartbeat import Heartbeat
 from stream.loop import Loop
 from stream.metrics import Metrics
 from stream.misfits import advice
@@ -59,7 +60,7 @@ from stream.quiet import quieten
 from stream.ranker import RankerFollower
 from stream.replica import Replica
 from stream.rules_file import RulesFile
-from stream.sizes import measure_build, measure_ranker, measure_sizes
+from stream.sizes import measure_build, measure_disk, measure_ranker, measure_sizes
 from stream.topics import check_topics, topic_specs
 from stream.transaction import Publisher, TransactionalPublisher
 from stream.watched_file import WatchedFile
@@ -120,12 +121,16 @@ class Worker:
             metrics=self.metrics,
         )
         self.loop.on_commit = self.replica.journal.committed
-        measure_build(self.metrics, settings, version("freshslate"))
-        self.metrics.before_scrape(
-            partial(measure_sizes, self.metrics, self.loop, self.partitions, self.replica)
-        )
-        self.metrics.before_scrape(partial(measure_ranker, self.metrics, self.rankers))
+        self._measured(folder)
         self._tasks: list[asyncio.Task[None]] = []
+
+    def _measured(self, folder: Path) -> None:
+        """Have everything looked at that is worth a look when somebody scrapes."""
+        metrics = self.metrics
+        measure_build(metrics, self._settings, version("freshslate"))
+        metrics.before_scrape(partial(measure_sizes, metrics, self.loop, self.partitions, self.replica))
+        metrics.before_scrape(partial(measure_disk, metrics, folder))
+        metrics.before_scrape(partial(measure_ranker, metrics, self.rankers))
 
     def _engine(self, decide: Decide) -> Engine:
         """What cycles are worked with; their deltas say what the models had folded."""
@@ -162,6 +167,9 @@ class Worker:
         for name, file in self._files.items():
             self._tasks.append(asyncio.create_task(file.watch(), name=name))
         self._tasks.append(asyncio.create_task(self.loop.run(), name="loop"))
+        if self._settings.canary_seconds:
+            heart = Heartbeat(self._settings, lambda: self.loop.assignment, self.metrics)
+            self._tasks.append(asyncio.create_task(heart.run(), name="heartbeat"))
         calm_collector()
 
     async def run(self) -> None:
@@ -178,6 +186,8 @@ class Worker:
         if self._tasks:
             log.info("%s", told(self.metrics))
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            log.info("stopped")
         self._tasks = []
         self._lock.release()
 

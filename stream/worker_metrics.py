@@ -48,6 +48,27 @@ LAG_SECONDS: Final = gauge(
     "partition",
 )
 
+# Heartbeats
+HEARTBEATS_SENT: Final = counter(
+    "heartbeats_sent", "heartbeats", "Heartbeats sent, one for each partition of the worker at a time."
+)
+HEARTBEATS_ANSWERED: Final = counter(
+    "heartbeats_answered", "heartbeats", "Heartbeats, of whichever worker, whose slates were committed."
+)
+HEARTBEAT_SECONDS: Final = histogram(
+    "heartbeat_seconds",
+    "seconds",
+    LATENCY,
+    "From sending a heartbeat to the commit of the slate that answers it.",
+)
+HEARTBEAT_ANSWERED: Final = gauge(
+    "heartbeat_answered_timestamp_seconds",
+    "seconds",
+    "Time of the latest answer to a heartbeat of a partition, since the epoch, by this worker; where it had "
+    "the partition before, that of then.",
+    "partition",
+)
+
 # Slates out
 SLATES: Final = counter("slates", "slates", "Slates published, empty ones among them.", "scenario", "policy")
 EMPTY_SLATES: Final = counter(
@@ -146,6 +167,12 @@ RESTORE_SECONDS: Final = histogram(
 SST_BYTES: Final = gauge("rocksdb_sst_files_bytes", "bytes", "State on disk, all open partitions.")
 MEMTABLE_BYTES: Final = gauge("rocksdb_memtables_bytes", "bytes", "Write buffers, all open partitions.")
 CACHE_BYTES: Final = gauge("rocksdb_block_cache_bytes", "bytes", "Block cache, shared by all partitions.")
+DISK_FREE: Final = gauge(
+    "data_dir_free_bytes", "bytes", "Room on the file system of the data folder that the worker may use."
+)
+DISK_USED: Final = gauge(
+    "data_dir_used_bytes", "bytes", "Files of this worker in the data folder: state and snapshots."
+)
 
 # Business rules and plug-ins
 RULES_REFUSED: Final = counter(

@@ -20,6 +20,7 @@ from stream.codecs import (
     encode_reward,
     encode_slate,
 )
+from stream.heartbeat import heartbeat
 
 TEXT = (Path(__file__).parents[1] / "docs" / "events.md").read_text()
 EXAMPLES = re.findall(r"```json (\w+)\n(.*?)```", TEXT, re.S)
@@ -45,7 +46,14 @@ def examples(*topics):
 
 
 def test_every_topic_of_json_has_an_example():
-    assert {topic for topic, _ in EXAMPLES} == {"events", "clicks", "items", "slates", "rewards", "deltas"}
+    topics = {"events", "clicks", "items", "slates", "rewards", "deltas"}
+    assert {topic for topic, _ in EXAMPLES} - {"heartbeat"} == topics
+
+
+def test_the_example_heartbeat_is_what_workers_send():
+    (value,) = examples("heartbeat")
+    assert json.loads(value) == json.loads(heartbeat(3, json.loads(value)["time"]))
+    assert decode_event(value.encode(), Origin("events", 3, 5, NOW), EventRules()).is_heartbeat
 
 
 @pytest.mark.parametrize(("topic", "value"), [each for each in EXAMPLES if each[0] in {"events", "clicks"}])

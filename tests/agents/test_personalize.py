@@ -35,8 +35,9 @@ async def test_the_app_has_one_agent_on_all_inputs_and_a_worker(app: App, tmp_pa
     assert (tmp_path / "test-personalize" / "worker-0").is_dir()
 
 
-async def test_the_app_has_three_pages(app: App) -> None:
-    assert list(app.web.views) == ["/metrics", "/healthz", "/readyz"]
+async def test_the_app_has_these_pages_and_no_other(app: App) -> None:
+    pages = ["/metrics", "/healthz", "/readyz", "/debug/partitions", "/debug/users/{user_id}"]
+    assert list(app.web.views) == pages
 
 
 async def test_loop_and_probes_are_told_of_every_assignment(app: App) -> None:

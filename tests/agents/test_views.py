@@ -101,3 +101,27 @@ async def test_a_probe_may_ask_for_the_head_alone(app: App) -> None:
         session.head(app.web.address + "/readyz") as response,
     ):
         assert response.status == 503
+
+
+async def test_partitions_are_shown_to_whoever_asks_and_users_to_nobody_without_a_token(app: App) -> None:
+    status, body = await page(app, "/debug/partitions")
+    assert (status, body["partitions"], body["generation"]) == (200, {}, 0)
+    status, body = await page(app, "/debug/users/ann")
+    assert status == 403
+    assert "FRESHSLATE_HTTP_TOKEN" in body["reason"]
+    assert (await get(app, "/debug/users"))[0] == 404
+
+
+async def test_a_user_is_asked_for_by_any_id_and_tenant_with_the_token(tmp_path: Path) -> None:
+    token = "0123456789abcdef"
+    app = build_app(Settings(app_id="test-views", data_dir=tmp_path, worker_port=0, http_token=token))
+    await app.web.maybe_start()
+    try:
+        path = "/debug/users/a%2Fb%3F?tenant=de"
+        assert (await get(app, path))[0] == 401
+        status, _, body = await get(app, path, Authorization=f"Bearer {token}")
+        assert status == 404
+        assert json.loads(body)["key"] == "de|a/b?"
+    finally:
+        await app.web.stop()
+        await app.worker.stop()

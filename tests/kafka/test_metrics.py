@@ -151,6 +151,7 @@ async def test_every_declared_metric_moves_in_a_short_real_run(
             policy_file=policies,
             session_timeout_seconds=SESSION_SECONDS,
             worker_port=0,
+            canary_seconds=0.5,
             lag_poll_seconds=0.1,
             maturity_seconds=1,
             learning_bucket_seconds=1,

@@ -40,7 +40,7 @@ async def slates_again(it: Shop) -> Counter[str]:
     inputs: dict[tuple[int, str], dict[str, list[Any]]] = {}
     for topic in settings.input_topics:
         async for record in read_topic(settings.broker, topic):
-            key = json.loads(record.value)["user_id"]
+            key = record.key.decode()
             inputs.setdefault((record.partition, key), {}).setdefault(topic, []).append(record)
     by_cycle: dict[int, list[Any]] = {}
     numbers = {id(delta): n for n, (_, delta) in enumerate(deltas)}
@@ -71,6 +71,7 @@ async def slates_again(it: Shop) -> Counter[str]:
         for slate_id, asked in by_cycle.get(n, ()):
             again = encode_slate(Slates.of(decide([asked])).wire[0])
             found["same" if again == published[slate_id] else "other"] += 1
+            found["heartbeats"] += asked[1].event.is_heartbeat
         found[f"assumed {worker}"] = refold.assumed
         believed.add(refold.beliefs.version)
     found["beliefs"] = len(believed)
@@ -114,7 +115,7 @@ def background(it: Shop, *arguments: str, printed: Path | None = None) -> "subpr
 async def test_every_slate_of_two_workers_is_decided_again_bit_for_bit(
     broker: str, prefix: str, tmp_path: Path
 ) -> None:
-    async with shop(broker, prefix, tmp_path, snapshot_seconds=2) as it:
+    async with shop(broker, prefix, tmp_path, snapshot_seconds=2, canary_seconds=0.5) as it:
         it.start()
         it.start()
         await it.started()
@@ -126,6 +127,7 @@ async def test_every_slate_of_two_workers_is_decided_again_bit_for_bit(
         found = await slates_again(it)
         print(found)
         assert found["other"] == 0, found
+        assert found["heartbeats"] > 0
         assert found["same"] > 0.9 * sent
 
 

@@ -5,8 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from state.errors import REASONS, InvalidEvent
-from state.event import EVENT_TYPES, TOPIC_TYPES, EventItem, EventRules, Origin
-from state.parse import EARLIEST, LATEST, MAX_DEPTH, WIRE_FIELDS, event_fields, parse_event
+from state.event import EVENT_TYPES, HEARTBEAT_TENANT, TOPIC_TYPES, EventItem, EventRules, Origin
+from state.parse import (
+    EARLIEST,
+    LATEST,
+    MAX_DEPTH,
+    WIRE_FIELDS,
+    event_fields,
+    heartbeat_fields,
+    parse_event,
+)
 
 NOW = 1_763_831_000_000
 RULES = EventRules()
@@ -264,3 +272,29 @@ def test_an_event_survives_its_wire_form(unknown):
     event = parse_event(unknown | known, Origin("events", 0, 1, NOW), RULES)
     again = parse_event(event_fields(event), Origin("elsewhere", 5, 9, NOW + 1), RULES)
     assert json.dumps(event_fields(again)) == json.dumps(event_fields(event))
+
+
+def test_a_heartbeat_is_an_event_of_its_partition():
+    event = parse(**heartbeat_fields(3, NOW - 5))
+    assert event.is_heartbeat
+    assert (event.key, event.event_id, event.time) == (f"{HEARTBEAT_TENANT}|3", "events-3-17", NOW - 5)
+    assert parse(**event_fields(event)) == event
+    assert not click(tenant="freshslate").is_heartbeat
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"user_id": "4"},
+        {"user_id": 3},
+        {"type": "impression", "slate_id": "s"},
+        {"type": "click", "item_id": "a"},
+        {"item_id": "a"},
+        {"event_id": "e"},
+        {"scenario": "cart"},
+    ],
+)
+def test_no_event_of_a_shop_passes_for_a_heartbeat(changes):
+    with pytest.raises(InvalidEvent, match="workers' own heartbeats") as raised:
+        parse(**(heartbeat_fields(3, NOW) | changes))
+    assert raised.value.reason == "wrong_id"

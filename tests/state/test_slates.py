@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from state.event import HEARTBEAT_TENANT
 from state.policy.context import CONTEXT_SIZE
 from state.profile import OpenSlate, item_hashes
 from state.shortest import as_double
@@ -181,3 +182,25 @@ class TestContexts:
     def test_a_pool_without_contexts_keeps_none(self):
         bare = msgspec.structs.replace(shown.pool("a"), context="")
         assert Slates.of([shown.slate(1, "a", pool=bare)]).opened(0).context == b""
+
+
+@given(SLATES, st.lists(st.booleans(), min_size=5, max_size=5))
+def test_the_slates_of_shoppers_are_those_that_answer_no_heartbeat(given_slates, beats):
+    marked = [
+        msgspec.structs.replace(each, tenant=HEARTBEAT_TENANT) if is_beat else each
+        for each, is_beat in zip(given_slates, beats, strict=False)
+    ]
+    kept = [each for each in marked if each.tenant != HEARTBEAT_TENANT]
+    slates, expected = Slates.of(marked).of_shoppers(), Slates.of(kept)
+    assert slates == expected
+    assert list(slates) == kept
+    assert [slates.opened(n) for n in range(len(kept))] == [expected.opened(n) for n in range(len(kept))]
+    assert slates.propensities.tolist() == expected.propensities.tolist()
+
+
+def test_contexts_stay_with_their_slates_where_a_heartbeats_are_taken_out():
+    pooled = msgspec.structs.replace(slate(1, [0.5, 0.25], item_id="i"), pool=shown.pool("i2", "i1"))
+    slates = [msgspec.structs.replace(pooled, tenant=HEARTBEAT_TENANT), pooled]
+    left = Slates.of(slates).of_shoppers()
+    assert left.opened(0) == Slates.of(slates[1:]).opened(0)
+    assert len(left.opened(0).context) == 2 * CONTEXT_SIZE

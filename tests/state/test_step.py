@@ -9,7 +9,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from state.attribution import answer, open_slate
-from state.event import EVENT_TYPES, Event, EventItem, Inbound, Origin
+from state.event import EVENT_TYPES, HEARTBEAT_TENANT, Event, EventItem, Inbound, Origin
 from state.exposure import HOWS
 from state.policy.context import CONTEXT_SIZE
 from state.profile import NEW_PROFILE
@@ -19,6 +19,7 @@ from state.slate import Slate, SlateItem, Span, Trigger
 from state.slates import Slates
 from state.step import DEFAULT_SLATE_TYPES, StepRules, delta_of, step
 from state.waiting import waiting_in, with_waiting
+from stream.codecs import encode_profile
 from tests.state.shown import pool
 
 T = 1_763_831_000_000
@@ -359,3 +360,28 @@ def test_what_exposes_a_slate_can_be_chosen():
     run[2] = run[2]._replace(event=replace(run[2].event, slate_id="events-0-1"))
     outcome = step(run, {}, decide, rules)
     assert [(each.slate.slate_id, each.how) for each in outcome.exposed] == [("events-0-1", "impression")]
+
+
+def beat(offset):
+    return inbound(offset, user="0", kind="search", tenant=HEARTBEAT_TENANT, items=())
+
+
+def test_a_heartbeat_gets_a_slate_whatever_shoppers_get_and_leaves_nothing_behind():
+    rules = StepRules(slate_types=frozenset({"purchase"}))
+    outcome = step([beat(n) for n in range(50)], {}, decide, rules)
+    assert len(outcome.slates) == 50
+    assert (outcome.learned, outcome.rewards, outcome.exposed, outcome.unattributed) == ([], [], [], [])
+    (profile,) = outcome.profiles.values()
+    assert (profile.items, profile.open_slates, profile.touched) == ((), (), ())
+    assert len(encode_profile(profile)) < 200
+
+
+def test_heartbeats_between_shoppers_events_change_nothing_for_shoppers():
+    shoppers = [inbound(n, user=f"u{n % 3}", item=f"i{n % 5}") for n in range(0, 60, 2)]
+    mixed = sorted([*shoppers, *(beat(n) for n in range(1, 60, 2))], key=lambda each: each.origin.offset)
+    alone, both = (step(events, {}, decide, RULES) for events in (shoppers, mixed))
+    assert both.profiles.keys() - alone.profiles.keys() == {f"{HEARTBEAT_TENANT}|0"}
+    assert {key: both.profiles[key] for key in alone.profiles} == alone.profiles
+    assert (both.rewards, both.learned, both.exposed) == (alone.rewards, alone.learned, alone.exposed)
+    assert len(alone.rewards) > 10
+    assert both.slates.of_shoppers() == alone.slates

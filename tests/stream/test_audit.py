@@ -1,16 +1,18 @@
 """The audit finds nothing wrong with an honest log, and every way of tampering with one."""
 
 from collections import Counter
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import pytest
 
+from state.event import HEARTBEAT_TENANT
 from state.models import Models
 from stream.audit import Report, _check, _Cycle, _Partition
 from stream.codecs import decode_delta, decode_slate, encode_slate
+from stream.heartbeat import heartbeat, heartbeat_key
 from stream.work import Engine, work
-from tests.stream.records import DictStore, engine, records, shop_events
+from tests.stream.records import DictStore, T, click, engine, record, records, shop_events
 
 CYCLE = 17
 COMMIT_MS = 20
@@ -29,9 +31,18 @@ ENGINE = taught()
 Guarantee = Literal["exactly_once", "at_least_once"]
 
 
-def processed() -> _Partition:
+def with_heartbeats(values: list[Any]) -> list[Any]:
+    """A heartbeat before every tenth record."""
+    return [v for n, value in enumerate(values) for v in ([b"beat", value] if n % 10 == 0 else [value])]
+
+
+def processed(values: list[Any] | None = None) -> _Partition:
     """One partition of a shop's topics as an honest worker leaves them."""
-    log = records(shop_events(5))
+    values = shop_events(5) if values is None else values
+    log = [
+        record(heartbeat(0, T + 1000 * n), n, key=heartbeat_key(0)) if value == b"beat" else record(value, n)
+        for n, value in enumerate(values)
+    ]
     store, partition = DictStore(), _Partition()
     partition.inputs["events"] = log
     for start in range(0, len(log), CYCLE):
@@ -126,6 +137,90 @@ def test_tampering_is_found(tamper, said_of: str) -> None:
     assert getattr(report, said_of) > 0
 
 
+# Heartbeats ------------------------------------------------------------------------------------------
+
+
+def beating() -> _Partition:
+    """A log with heartbeats, the last of which no cycle has taken yet."""
+    partition = processed(with_heartbeats(shop_events(5)))
+    log = partition.inputs["events"]
+    log.append(record(heartbeat(0, T), log[-1].offset + 1, key=heartbeat_key(0)))
+    partition.ends = {"events": log[-1].offset + 1}
+    return partition
+
+
+def beat_of(it: _Partition, number: int) -> int:
+    """Index of a heartbeat's slate."""
+    return [n for n, value in enumerate(it.slates) if HEARTBEAT_TENANT.encode() in value][number]
+
+
+def test_heartbeats_are_counted_apart_and_those_on_their_way_are_not_lost() -> None:
+    report, alone = checked(beating()), checked(processed())
+    assert report.is_clean
+    assert report.heartbeats == 12
+    assert alone.heartbeats == 0
+    for name in ("records", "events", "slates", "dead_letters", "profiles_compared"):
+        assert getattr(report, name) == getattr(alone, name) > 0
+
+
+def test_heartbeats_that_were_answered_while_the_topics_were_read_are_left_out() -> None:
+    it = beating()
+    later = decode_slate(it.slates[beat_of(it, -1)])
+    end = it.ends["events"]
+    trigger = msgspec.structs.replace(later.trigger, offset=end)
+    it.slates.append(
+        encode_slate(msgspec.structs.replace(later, slate_id=f"events-0-{end}", trigger=trigger))
+    )
+    it.ends = {"events": end + 1}
+    it.profiles[heartbeat_key(0)] = b"of later"
+    assert checked(it).is_clean
+
+
+def lose_a_heartbeats_slate(it: _Partition) -> None:
+    del it.slates[beat_of(it, 3)]
+
+
+def repeat_a_heartbeats_slate(it: _Partition) -> None:
+    it.slates.append(it.slates[beat_of(it, 3)])
+
+
+def invent_a_heartbeats_slate(it: _Partition) -> None:
+    slate = decode_slate(it.slates[beat_of(it, 3)])
+    it.slates.append(encode_slate(msgspec.structs.replace(slate, slate_id="events-0-1")))
+
+
+def leave_heartbeats_before_a_shoppers_record(it: _Partition) -> None:
+    last = it.inputs["events"][-1].offset
+    it.inputs["events"].append(record(click("ann", "a"), last + 1))
+
+
+def spoil_the_heartbeats_profile(it: _Partition) -> None:
+    it.inputs["events"].pop()
+    it.ends = {"events": it.inputs["events"][-1].offset + 1}
+    it.profiles[heartbeat_key(0)] += b" "
+
+
+@pytest.mark.parametrize(
+    ("tamper", "said_of", "count"),
+    [
+        (lose_a_heartbeats_slate, "lost", 1),
+        (repeat_a_heartbeats_slate, "duplicates", 1),
+        (invent_a_heartbeats_slate, "duplicates", 1),
+        (leave_heartbeats_before_a_shoppers_record, "lost", 2),
+        (spoil_the_heartbeats_profile, "profiles_different", 1),
+    ],
+)
+def test_heartbeats_are_held_to_the_same_promises(tamper: Any, said_of: str, count: int) -> None:
+    it = beating()
+    tamper(it)
+    report = checked(it)
+    assert not report.is_clean
+    assert getattr(report, said_of) == count
+
+
+# At least once ---------------------------------------------------------------------------------------
+
+
 def repeat_a_dead_letter(it: _Partition) -> None:
     it.dead_letters.update([next(iter(it.dead_letters))])
 
@@ -165,8 +260,8 @@ def test_the_longest_gap_counts_only_while_records_wait() -> None:
     waited = cycles[0].time - log[0].timestamp
     assert checked(partition).longest_gap_seconds >= waited / 1000
     quiet = 3_600_000
-    for record in log[3 * CYCLE :]:
-        record.timestamp += quiet
+    for each in log[3 * CYCLE :]:
+        each.timestamp += quiet
     partition.cycles = [*cycles[:3], *(cycle._replace(time=cycle.time + quiet) for cycle in cycles[3:])]
     assert checked(partition).longest_gap_seconds < quiet / 1000
     came = max(log[(len(cycles) - 1) * CYCLE].timestamp, partition.cycles[-2].time)

@@ -21,6 +21,11 @@ def test_what_was_set_becomes_the_childs_environment(tmp_path: Path) -> None:
     }
 
 
+def test_a_child_is_given_secrets_as_they_are(tmp_path: Path) -> None:
+    settings = Settings(http_token="0123456789abcdef")
+    assert environment(settings) == {"FRESHSLATE_HTTP_TOKEN": "0123456789abcdef"}
+
+
 def test_a_worker_that_ends_by_itself_is_an_error_with_the_end_of_its_log(tmp_path: Path) -> None:
     settings = Settings(broker="127.0.0.1:1", data_dir=tmp_path / "data")
     with ChildWorker(settings, tmp_path) as worker:

@@ -1,13 +1,22 @@
 """What the closed loop makes of slates; on a broker it runs in `tests/kafka/test_simulate.py`."""
 
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
+from aiokafka import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
 from state.simulation.wire import user_name
 from state.slate import Slate, SlateItem, Trigger
-from stream.closed_loop import shopper_of, slate_rows
+from stream.closed_loop import ClosedLoop, shopper_of, slate_rows
+from stream.codecs import encode_slate
+from stream.config import Settings
+from stream.heartbeat import heartbeat_key
+from tests.stream.records import record
 
 
 def slate(*item_ids: str) -> Slate:
@@ -43,3 +52,22 @@ def test_slates_are_rows_of_items_as_long_as_the_shop_looks() -> None:
     rows = slate_rows([slate("a", "b", "c"), slate("b"), slate("of another shop", "a")], {"a": 0, "b": 1}, 2)
     assert rows.tolist() == [[0, 1], [1, -1], [-1, 0]]
     assert rows.dtype == np.int32
+
+
+async def test_the_answer_to_a_heartbeat_is_shown_to_nobody() -> None:
+    read: list[str] = []
+    fetched = [record(encode_slate(slate()), 0), record(encode_slate(slate()), 1, key=heartbeat_key(0))]
+
+    async def getmany(*, timeout_ms: int) -> dict[TopicPartition, Any]:
+        if read:
+            await asyncio.Event().wait()
+        return {TopicPartition("slates", 0): fetched}
+
+    watcher: Any = SimpleNamespace(read=lambda slate, at: read.append(slate.slate_id))
+    shop: Any = SimpleNamespace(item_ids=(), config=SimpleNamespace(shoppers=1))
+    loop = ClosedLoop(Settings(), shop, watcher)
+    loop._consumer = SimpleNamespace(getmany=getmany)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await loop.follow()
+    assert read == ["events-0-1"]

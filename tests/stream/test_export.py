@@ -11,6 +11,7 @@ import stream.export
 from state.event import EventRules
 from stream.arrow_rows import ExportError, events
 from stream.export import PROGRESS, _Writer, day_of, next_offsets
+from stream.heartbeat import heartbeat, heartbeat_key
 from tests.stream.records import T, click, record, records
 
 DAY = 86_400_000
@@ -109,6 +110,13 @@ def test_a_tombstone_is_no_row(tmp_path):
     it.flush(0, 2)
     assert exported(tmp_path) == [1]
     assert next_offsets(tmp_path) == {0: 2}
+
+
+def test_a_heartbeat_is_no_row(tmp_path):
+    it = writer(tmp_path)
+    it.add(0, [record(heartbeat(0, T), 0, key=heartbeat_key(0)), record(click("u", "i"), 1)])
+    it.flush(0, 2)
+    assert exported(tmp_path) == [1]
 
 
 def test_nothing_new_writes_nothing(tmp_path):

@@ -10,6 +10,7 @@ from state.slate import Reward, Slate, SlateItem, Trigger
 from state.slates import Slates
 from state.step import Outcome
 from stream.codecs import decode_delta
+from stream.heartbeat import heartbeat
 from stream.measures import Cycle, measure
 from stream.work import Laps, Result, work
 from stream.worker_metrics import (
@@ -21,6 +22,9 @@ from stream.worker_metrics import (
     EVENT_TO_SLATE,
     EVENTS,
     EXPOSURES,
+    HEARTBEAT_ANSWERED,
+    HEARTBEAT_SECONDS,
+    HEARTBEATS_ANSWERED,
     LAST_COMMIT,
     PHASES,
     PROPENSITY,
@@ -267,3 +271,38 @@ def test_items_seen_are_counted_by_what_says_so():
     metrics = measured(result(exposed=exposed), result(exposed=exposed[1:]))
     assert metrics.value(EXPOSURES, "impression") == 2
     assert metrics.value(EXPOSURES, "acted") == 2
+
+
+async def test_a_heartbeat_counts_as_nothing_but_a_heartbeat(rig):
+    rig.seconds = T / 1000 + 2
+    await rig.begin(0, 3)
+    await rig.put([record(heartbeat(3, T + 500), partition=3, time=T + 900)])
+    await rig.idle()
+    await rig.put([record(click("ann", "a"), time=T)])
+    await rig.idle()
+    counted, histogram = rig.metrics.value, rig.metrics.histogram
+    assert counted(HEARTBEATS_ANSWERED) == 1
+    assert (histogram(HEARTBEAT_SECONDS).count, histogram(HEARTBEAT_SECONDS).sum) == (1, 1.5)
+    assert counted(HEARTBEAT_ANSWERED, "3") == counted(HEARTBEAT_ANSWERED) == T / 1000 + 2
+    assert len(rig.log.values("slates", 3)) == 1
+    assert (counted(EVENTS), counted(EVENTS, "events", "click")) == (1, 1)
+    assert counted(SLATES) == histogram(EVENT_TO_SLATE, "feed").count == 1
+    assert histogram(RECORD_TO_SLATE, "feed").count == 1
+    assert counted(EMPTY_SLATES) == 1
+    # A cycle is a cycle, whatever it was for.
+    assert histogram(CYCLE_SECONDS).count == histogram(CYCLE_EVENTS).sum == 2
+
+
+async def test_the_latest_transaction_of_each_partition_is_kept(rig):
+    await rig.begin(0, 3)
+    await rig.put(RUN[:4])
+    await rig.idle()
+    first = rig.loop.transactions[0]
+    assert (first.records, first.cycle_records, first.cycle_partitions) == (4, 4, 1)
+    assert first.committed_at == rig.seconds
+    assert list(first.seconds)[:6] == ["decode", "read", "decide", "encode", "commit", "apply"]
+    assert all(seconds >= 0 for seconds in first.seconds.values())
+    await rig.put(records([click("bob", "a")], partition=3))
+    await rig.idle()
+    assert rig.loop.transactions[0] is first
+    assert rig.loop.transactions[3].records == 1

@@ -10,6 +10,7 @@ from state.errors import UnreadableState
 from state.slate import Delta
 from stream.codecs import encode_delta, encode_reward
 from stream.config import Settings
+from stream.heartbeat import heartbeat_key
 from stream.monitor import MonitorProcess
 from stream.monitor_metrics import CTR, LAG, MATURED, SLATES, WATERMARK
 from tests.state.test_monitoring import BY, START, WAIT, exposed, reward, slate
@@ -56,6 +57,15 @@ def test_event_time_moves_with_slates_and_counts_those_that_waited():
     assert it.monitor.waiting == 1
     assert it.monitor.series[BY].matured == 2
     assert it.monitor.series[BY].mean("ctr") == 0.5
+
+
+def test_a_heartbeat_is_no_slate_and_moves_no_time():
+    it = process()
+    it.take({S0: slates(slate(0))})
+    beat = slates(slate(1, time=START + 9 * WAIT))[0]
+    beat.key = heartbeat_key(0)
+    it.take({S0: [beat]})
+    assert (it.monitor.waiting, it.monitor.series[BY].slates) == (1, 1)
 
 
 def test_a_partition_that_is_behind_holds_the_time_back():

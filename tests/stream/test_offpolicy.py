@@ -1,11 +1,14 @@
 """Reading an export and judging by it; the topics are read in tests/kafka/test_offpolicy.py."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
+import stream.offpolicy
 from state.evaluation.evidence import OffPolicyError, gather
 from state.policy.context import CONTEXT_SIZE
 from state.policy.linear_ts import LinearTS
@@ -14,9 +17,12 @@ from state.policy.softmax import Softmax
 from state.policy.uniform import Uniform
 from state.posterior.beliefs import PRIOR, Beliefs, prior
 from stream.beliefs import Believed
+from stream.config import Settings
+from stream.heartbeat import heartbeat_key
 from stream.offpolicy import Asked, Window, as_json, evaluate_policy, read_export
 from tests.state.evaluation.logged import DAY, world
 from tests.stream.exported import export
+from tests.stream.records import record
 
 pytest.importorskip("pyarrow", reason="pyarrow is absent: reading exports is NOT checked")
 
@@ -40,6 +46,16 @@ def test_an_export_is_the_log_that_was_written(folder: Path) -> None:
     assert (read.left_out, read.rewards_elsewhere) == ({}, {})
     assert told == ["reading slates", "reading rewards"]
     assert gather(read.decisions, SHARP).weights == pytest.approx(gather(LOG, SHARP).weights, rel=1e-5)
+
+
+async def test_slates_of_heartbeats_are_no_decisions(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def read(broker: str, topic: str, *, since: int) -> AsyncIterator[Any]:
+        yield record(b"of a shopper", 0, topic=topic)
+        yield record(b"of a heartbeat", 1, topic=topic, key=heartbeat_key(0))
+
+    monkeypatch.setattr(stream.offpolicy, "read_topic", read)
+    values = stream.offpolicy._values(Settings(), "slates", WINDOW, lambda *_: None)
+    assert [value async for value in values] == [b"of a shopper"]
 
 
 def test_what_was_read_is_judged_as_a_whole_and_in_parts(folder: Path) -> None:

@@ -1,4 +1,5 @@
 import platform
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -10,12 +11,14 @@ from stream.config import Settings
 from stream.followed import FollowedTopics
 from stream.ranker import RankerFollower
 from stream.replica import Replica
-from stream.sizes import measure_build, measure_ranker, measure_sizes
+from stream.sizes import measure_build, measure_disk, measure_ranker, measure_sizes
 from stream.worker_metrics import (
     ASSIGNED,
     BUILD,
     CACHE_BYTES,
     CAUGHT_UP,
+    DISK_FREE,
+    DISK_USED,
     MEMTABLE_BYTES,
     MODEL_BYTES,
     MODEL_ITEMS,
@@ -138,3 +141,17 @@ async def test_the_ranker_that_serves_is_shown_and_gone_when_the_blend_serves(ri
     assert rig.metrics.value(RANKER, rankers.artefact.version) == 1
     rankers._take([SimpleNamespace(value=None, offset=3)])
     assert "freshslate_ranker_info{" not in shown()
+
+
+async def test_the_disk_says_how_much_room_is_left_and_how_much_of_it_is_ours(rig, tmp_path):
+    (tmp_path / "own").mkdir()
+    measure_disk(rig.metrics, tmp_path / "own")
+    before = rig.metrics.value(DISK_USED)
+    assert 0 < rig.metrics.value(DISK_FREE) <= shutil.disk_usage(tmp_path).total
+    (tmp_path / "own" / "p0").mkdir()
+    (tmp_path / "own" / "p0" / "1.sst").write_bytes(bytes(1_000_000))
+    (tmp_path / "own" / "gone").symlink_to(tmp_path / "nowhere")
+    measure_disk(rig.metrics, tmp_path / "own")
+    assert 1_000_000 <= rig.metrics.value(DISK_USED) - before < 1_100_000
+    measure_disk(rig.metrics, tmp_path / "gone")
+    assert rig.metrics.value(DISK_USED) == 0

@@ -362,7 +362,16 @@ async def test_plugged_in_sources_propose_and_learn(tmp_path, monkeypatch):
 async def test_topics_kernels_and_models_come_before_the_loop(worker, started):
     await worker.start()
     assert started == [("topics", "localhost:9092", "events"), "warm", "follow"]
-    assert [task.get_name() for task in worker._tasks] == ["replica", "rankers", "pulse", "loop"]
+    assert [task.get_name() for task in worker._tasks] == ["replica", "rankers", "pulse", "loop", "heartbeat"]
+
+
+async def test_without_an_interval_no_heartbeat_is_sent(settings, started, monkeypatch):
+    made = Worker(settings.model_copy(update={"canary_seconds": 0.0}), MemoryInput())
+    made.replica.caught_up.set()
+    monkeypatch.setattr(made.replica, "run", asyncio.Event().wait)
+    await made.start()
+    assert "heartbeat" not in [task.get_name() for task in made._tasks]
+    await made.stop()
 
 
 async def test_a_worker_whose_topics_do_not_fit_does_not_start(worker, monkeypatch):
@@ -418,7 +427,7 @@ async def test_stopping_ends_every_part_and_frees_the_folder(worker, settings):
     await worker.start()
     parts = list(worker._tasks)
     await worker.stop()
-    assert [task.cancelled() for task in parts] == [True] * 4
+    assert [task.cancelled() for task in parts] == [True] * 5
     lock = own_folder(settings)
     assert folder(lock).name == "worker-0"
     lock.release()
