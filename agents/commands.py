@@ -11,6 +11,7 @@ import typer
 from msgspec import to_builtins
 from rich.console import Console
 
+from agents.dlq import dlq_app
 from agents.evaluation import EXAMPLES, evaluate
 from agents.export import EXPORT_EXAMPLES, export
 from agents.file_options import Catalogue, Columns, FormatName, Limit, event_file
@@ -58,6 +59,7 @@ app = typer.Typer(
 topics = typer.Typer(help="Create or check the topics.", no_args_is_help=True)
 app.add_typer(topics, name="topics")
 app.add_typer(policy_app, name="policy")
+app.add_typer(dlq_app, name="dlq")
 out = Console()
 
 

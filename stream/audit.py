@@ -20,6 +20,7 @@ from state.slate import Delta, Slate, Trigger
 from state.slates import Asked, Slates
 from stream.codecs import decode_delta, decode_slate
 from stream.config import Settings
+from stream.letters import dealt_of
 from stream.reading import read_topic
 from stream.work import Engine, Record, work
 from stream.worker import event_rules, step_rules
@@ -167,7 +168,8 @@ async def _read(settings: Settings) -> dict[int, _Partition]:
     async for record in read_topic(settings.broker, settings.rewards_topic):
         partitions[record.partition].rewards[record.value or b""] += 1
     async for record in read_topic(settings.broker, settings.dlq_topic):
-        partitions[record.partition].dead_letters[record.key, record.value] += 1
+        if dealt_of(record) is None:
+            partitions[record.partition].dead_letters[record.key, record.value] += 1
     async for record in read_topic(settings.broker, settings.profiles_topic):
         if record.key is not None and record.value is not None and not record.key.startswith(b"\x00"):
             partitions[record.partition].profiles[record.key] = record.value
