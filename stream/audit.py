@@ -58,6 +58,10 @@ class Report(Struct, kw_only=True):
     profiles_different: int = 0
     rewards_different: int = 0
     """Rewards that are missing, too many or other than the fold's."""
+    forgotten: int = 0
+    """Tombstones of users that were to be forgotten."""
+    forgotten_different: int = 0
+    """Such tombstones that are missing or too many."""
     longest_gap_seconds: float = 0.0
     """Longest time in which a partition had input waiting and no cycle of it was committed, by the records'
     timestamps: right where producers stamp records with the time at which they send them."""
@@ -71,6 +75,7 @@ class Report(Struct, kw_only=True):
             self.dead_letters_different,
             self.profiles_different,
             self.rewards_different,
+            self.forgotten_different,
         ]
         if self.processing_guarantee == "exactly_once":
             wrong.append(self.duplicates)
@@ -125,6 +130,7 @@ class _Partition(Struct):
     inputs: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     cycles: list[_Cycle] = []
     slates: list[bytes] = []
+    tombstones: Counter[bytes | None] = field(default_factory=Counter)
     rewards: Counter[bytes] = field(default_factory=Counter)
     dead_letters: Counter[tuple[bytes | None, bytes | None]] = field(default_factory=Counter)
     profiles: dict[bytes, bytes] = {}
@@ -164,16 +170,23 @@ async def _read(settings: Settings) -> dict[int, _Partition]:
         cycle = _Cycle(decode_delta(record.value or b""), record.timestamp)
         partitions[record.partition].cycles.append(cycle)
     async for record in read_topic(settings.broker, settings.slates_topic):
-        partitions[record.partition].slates.append(record.value or b"")
+        if record.value is None:
+            partitions[record.partition].tombstones[record.key] += 1
+        else:
+            partitions[record.partition].slates.append(record.value)
     async for record in read_topic(settings.broker, settings.rewards_topic):
         partitions[record.partition].rewards[record.value or b""] += 1
     async for record in read_topic(settings.broker, settings.dlq_topic):
         if dealt_of(record) is None:
             partitions[record.partition].dead_letters[record.key, record.value] += 1
-    async for record in read_topic(settings.broker, settings.profiles_topic):
-        if record.key is not None and record.value is not None and not record.key.startswith(b"\x00"):
-            partitions[record.partition].profiles[record.key] = record.value
+    await _read_profiles(settings, partitions)
     return partitions
+
+
+async def _read_profiles(settings: Settings, partitions: Mapping[int, _Partition]) -> None:
+    async for record in read_topic(settings.broker, settings.profiles_topic):
+        if record.key is not None and not record.key.startswith(b"\x00"):
+            _keep(partitions[record.partition].profiles, record.key, record.value)
 
 
 def _check(number: int, partition: _Partition, engine: Engine, report: Report) -> None:
@@ -184,9 +197,13 @@ def _check(number: int, partition: _Partition, engine: Engine, report: Report) -
     memory = _Memory()
     rewards: Counter[bytes] = Counter()
     dead: Counter[tuple[bytes | None, bytes | None]] = Counter()
+    tombstones: Counter[bytes | None] = Counter()
     for runs in _cycles(partition, report):
         result = work(number, runs, memory, replay)
-        memory.rows.update(row for row in result.changelog if not row[0].startswith(b"\x00"))
+        for key, value in result.changelog:
+            if not key.startswith(b"\x00"):
+                _keep(memory.rows, key, value)
+        tombstones.update(key for key, value, _ in result.slates if value is None)
         rewards.update(value for _, value, _ in result.rewards if value is not None)
         dead.update((key, value) for key, value, _ in result.dead_letters)
         report.events += result.events
@@ -200,10 +217,20 @@ def _check(number: int, partition: _Partition, engine: Engine, report: Report) -
     report.rewards_different += difference(rewards, partition.rewards)
     report.dead_letters += partition.dead_letters.total()
     report.dead_letters_different += difference(dead, partition.dead_letters)
+    report.forgotten += partition.tombstones.total()
+    report.forgotten_different += difference(tombstones, partition.tombstones)
     report.longest_gap_seconds = max(report.longest_gap_seconds, _longest_gap_ms(partition) / 1000)
     users = memory.rows.keys() | partition.profiles.keys()
     report.profiles_compared += len(users)
     report.profiles_different += sum(memory.rows.get(user) != partition.profiles.get(user) for user in users)
+
+
+def _keep(profiles: dict[bytes, bytes], key: bytes, value: bytes | None) -> None:
+    """Take a row of the changelog."""
+    if value is None:
+        profiles.pop(key, None)
+    else:
+        profiles[key] = value
 
 
 def _slates(partition: _Partition, report: Report) -> dict[str, Slate]:

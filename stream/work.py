@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from state.errors import InvalidEvent
 from state.event import EventRules, Inbound, Origin, state_key
+from state.profile import NEW_PROFILE
 from state.slate import Reward, Span
 from state.slates import WireSlate
 from state.step import Decide, Outcome, StepRules, delta_of, step
@@ -75,7 +76,8 @@ class Laps(NamedTuple):
 class Result(NamedTuple):
     """Rows for every topic, ready to be written, and what they came from."""
 
-    changelog: Sequence[tuple[bytes, bytes]]
+    changelog: Sequence[tuple[bytes, bytes | None]]
+    """None deletes."""
     markers: dict[str, Marker]
     slates: Sequence[Row]
     rewards: Sequence[Row]
@@ -146,14 +148,22 @@ def work(
     outcome = step(inbounds, known, engine.decide, engine.step)
     decided_at = clock()
     markers = {topic: Marker(run[-1].offset, engine.writer) for topic, run in runs.items()}
-    changelog = [(key.encode(), encode_profile(profile)) for key, profile in outcome.profiles.items()]
+    gone = {
+        forgotten.key for forgotten in outcome.forgotten if outcome.profiles[forgotten.key] == NEW_PROFILE
+    }
+    changelog: list[tuple[bytes, bytes | None]] = [
+        (key.encode(), None if key in gone else encode_profile(profile))
+        for key, profile in outcome.profiles.items()
+    ]
     changelog += [(MARKER + topic.encode(), encode_marker(*marker)) for topic, marker in markers.items()]
     spans = [Span(topic, run[0].offset, run[-1].offset) for topic, run in runs.items()]
     delta = delta_of(
         outcome, spans, partition=partition, events=len(inbounds), dead_letters=len(decoded.dead_letters)
     )
     delta = replace(delta, folded=engine.folded())
-    slates = [(_key(slate), encode_slate(slate), NO_HEADERS) for slate in outcome.slates.wire]
+    slates: list[Row] = [(_key(slate), encode_slate(slate), NO_HEADERS) for slate in outcome.slates.wire]
+    for key, before in reversed(outcome.forgotten):
+        slates.insert(before, (key.encode(), None, NO_HEADERS))
     rewards = [(_key(reward), encode_reward(reward), NO_HEADERS) for reward in outcome.rewards]
     deltas = [(b"%d" % partition, encode_delta(delta), NO_HEADERS)]
     return Result(
