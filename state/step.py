@@ -153,9 +153,6 @@ def _join(
     joined = _Joined([], [], [])
     number = 0
     for key, event, asks in folded:
-        if event.type == FORGET:
-            waiting[key] = Waiting()
-            continue
         before = waiting.get(key) or waiting_in(changed[key])
         # Feedback answers what was shown before this event.
         found = answer(before, event, rules.reward, rules.exposing)

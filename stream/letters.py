@@ -215,7 +215,7 @@ async def find(
         UnreadableState: A newer version wrote there.
         aiokafka.errors.KafkaError: The broker does not answer.
     """
-    await _check_topic(settings)
+    await check_topic(settings)
     found = Found()
     kinds: dict[Kind, Kind] = {}
     partitions = None if which.partition is None else (which.partition,)
@@ -237,7 +237,13 @@ async def find(
     return found
 
 
-async def _check_topic(settings: Settings) -> None:
+async def check_topic(settings: Settings) -> None:
+    """Make sure that there is a topic of dead letters.
+
+    Raises:
+        DeadLetterError: There is none.
+        BrokerUnreachableError: No broker answers.
+    """
     if not await describe(settings.broker, [settings.dlq_topic]):
         message = (
             f"there is no topic {settings.dlq_topic} at {settings.broker}: is FRESHSLATE_TOPIC_PREFIX that "
@@ -263,7 +269,7 @@ async def letters(settings: Settings, ids: Collection[Id]) -> AsyncGenerator[Let
         DeadLetterError: There is no such topic.
         aiokafka.errors.KafkaError: The broker does not answer.
     """
-    await _check_topic(settings)
+    await check_topic(settings)
     left: dict[int, set[int]] = {}
     for partition, offset in ids:
         left.setdefault(partition, set()).add(offset)

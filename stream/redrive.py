@@ -39,6 +39,7 @@ from stream.letters import (
     Id,
     Kind,
     Letter,
+    check_topic,
     letters,
     own_headers,
 )
@@ -114,7 +115,8 @@ class Run:
         on_progress: Told after each transaction.
 
     Raises:
-        aiokafka.errors.KafkaError: The broker does not answer.
+        DeadLetterError: There is no topic of dead letters.
+        BrokerUnreachableError: No broker answers.
     """
 
     def __init__(self, settings: Settings, on_progress: OnProgress = lambda _: None) -> None:
@@ -124,6 +126,11 @@ class Run:
         self._version = version("freshslate")
         self.done = 0
         """Letters dealt with, committed."""
+        self._producer: AIOKafkaProducer
+
+    async def __aenter__(self) -> Self:
+        settings = self._settings
+        await check_topic(settings)
         self._producer = AIOKafkaProducer(
             bootstrap_servers=settings.broker,
             client_id=f"{settings.app_id}-dlq",
@@ -131,8 +138,6 @@ class Run:
             transaction_timeout_ms=int(settings.transaction_timeout_seconds * 1000),
             max_request_size=16 << 20,
         )
-
-    async def __aenter__(self) -> Self:
         try:
             await self._producer.start()
         except BaseException:

@@ -132,7 +132,7 @@ class PartitionStore:
             log.warning("%s", error)
             shutil.rmtree(path, ignore_errors=True)
             store = cls(path, memory)
-        is_old = 0 < store.position and store.written < (now or time.time()) - MOST_AGE_SECONDS
+        is_old = store.position > 0 and store.written < (now or time.time()) - MOST_AGE_SECONDS
         if is_old:
             log.info("the local copy %s is too old to have seen every tombstone: it is rebuilt", path)
         # Beyond the end: the topic was deleted and created again, and what is here was never in this log.

@@ -10,7 +10,7 @@ from state.models import Models
 from stream.audit import Report, _check, _Cycle, _Partition
 from stream.codecs import decode_delta, decode_slate, encode_slate
 from stream.work import Engine, work
-from tests.stream.records import DictStore, engine, records, shop_events
+from tests.stream.records import DictStore, engine, record, records, shop_events
 
 CYCLE = 17
 COMMIT_MS = 20
@@ -126,6 +126,38 @@ def test_tampering_is_found(tamper, said_of: str) -> None:
     assert getattr(report, said_of) > 0
 
 
+def with_a_wish(it: _Partition | None = None) -> _Partition:
+    """The honest log, and at its end the wish to forget `u1`, obeyed."""
+    partition = it or processed()
+    wish = record({"type": "forget", "user_id": "u1"}, len(partition.inputs["events"]))
+    result = work(0, {"events": [wish]}, DictStore(), ENGINE)
+    partition.inputs["events"].append(wish)
+    partition.cycles += [_Cycle(decode_delta(value), wish.timestamp) for _, value, _ in result.deltas]
+    partition.tombstones.update(key for key, _, _ in result.slates)
+    partition.profiles.pop(b"u1", None)
+    return partition
+
+
+def test_a_user_who_was_forgotten_has_no_profile_and_a_tombstone_among_the_slates() -> None:
+    report = checked(with_a_wish())
+    assert report.is_clean, report
+    assert report.forgotten == 1
+
+
+@pytest.mark.parametrize(
+    ("tamper", "said_of"),
+    [
+        (lambda it: it.tombstones.clear(), "forgotten_different"),
+        (lambda it: it.profiles.update({b"u1": b"back"}), "profiles_different"),
+    ],
+    ids=["no tombstone", "a profile"],
+)
+def test_a_user_who_was_not_forgotten_is_found(tamper, said_of: str) -> None:
+    partition = with_a_wish()
+    tamper(partition)
+    assert getattr(checked(partition), said_of) == 1
+
+
 def repeat_a_dead_letter(it: _Partition) -> None:
     it.dead_letters.update([next(iter(it.dead_letters))])
 
@@ -165,8 +197,8 @@ def test_the_longest_gap_counts_only_while_records_wait() -> None:
     waited = cycles[0].time - log[0].timestamp
     assert checked(partition).longest_gap_seconds >= waited / 1000
     quiet = 3_600_000
-    for record in log[3 * CYCLE :]:
-        record.timestamp += quiet
+    for each in log[3 * CYCLE :]:
+        each.timestamp += quiet
     partition.cycles = [*cycles[:3], *(cycle._replace(time=cycle.time + quiet) for cycle in cycles[3:])]
     assert checked(partition).longest_gap_seconds < quiet / 1000
     came = max(log[(len(cycles) - 1) * CYCLE].timestamp, partition.cycles[-2].time)
