@@ -1,10 +1,14 @@
 """The commands of dead letters without Kafka; with it: `tests/kafka/test_redrive.py`."""
 
+import json
+from typing import Any
+
 import pytest
 from typer.testing import CliRunner
 
 from agents import commands
 from tests.agents.test_commands import NOBODY, run
+from tests.stream.test_letters import TOPIC, topic_of
 
 
 @pytest.mark.parametrize(
@@ -38,3 +42,43 @@ def test_without_a_broker_it_is_one_line(
     error = capsys.readouterr().err
     assert NOBODY in error
     assert "Traceback" not in error
+
+
+def told(*arguments: str) -> Any:
+    """What a command says in JSON."""
+    result = CliRunner().invoke(commands.app, ["dlq", *arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_a_list_has_the_latest_letters_and_counts_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    topic_of(monkeypatch, *TOPIC)
+    listed = told("list", "--limit", "2")
+    assert (listed["waiting"], listed["redriven"], listed["foreign"]) == (3, 1, 1)
+    assert [each["letter"] for each in listed["letters"]] == ["3-1", "3-2"]
+    assert told("list", "--reason", "too_large")["counts"][0]["letters"] == 1
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    topic_of(monkeypatch, *TOPIC)
+    monkeypatch.setenv("FRESHSLATE_INPUTS", "clicks")
+    sent = told("redrive", "--dry-run")
+    assert (sent["letters"], sent["kept"], sent["dry_run"]) == (0, 3, True)
+    assert told("redrive", "--dry-run", "--all")["letters"] == 3
+    assert told("drop", "3-1", "0-5", "--dry-run")["letters"] == 2
+    shown = CliRunner().invoke(commands.app, ["dlq", "redrive", "--dry-run"]).output
+    assert "3 dead letters would be refused again by these settings and stay" in shown
+
+
+def test_a_letter_is_shown_also_after_it_was_dealt_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    topic_of(monkeypatch, *TOPIC)
+    assert [each["value"] for each in told("show", "3-5", "3-1")] == ["c", "a"]
+    assert "letter 3-5" in CliRunner().invoke(commands.app, ["dlq", "show", "3-5"]).output
+
+
+def test_a_letter_that_is_not_there_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    topic_of(monkeypatch, *TOPIC)
+    assert run(monkeypatch, "dlq", "show", "3-1", "3-6") == 1
+    assert "no dead letter 3-6: freshslate dlq list names" in capsys.readouterr().err

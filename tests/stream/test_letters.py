@@ -1,5 +1,7 @@
 """What is in the topic of dead letters; reading it is in `tests/kafka/test_redrive.py`."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -7,8 +9,23 @@ from hypothesis import strategies as st
 
 from state.errors import InvalidEvent, UnreadableState
 from state.event import Origin
+from stream.config import Settings
 from stream.dead_letter import REDRIVEN, dead_letter
-from stream.letters import ACTION, Dealt, Filter, Found, Kind, dealt_of, is_of, latest, letter_of, own_headers
+from stream.letters import (
+    ACTION,
+    DeadLetterError,
+    Dealt,
+    Filter,
+    Found,
+    Kind,
+    collected,
+    dealt_of,
+    find,
+    is_of,
+    latest,
+    letter_of,
+    own_headers,
+)
 from tests.stream.records import record
 
 TIME = 1_763_831_000_000
@@ -32,6 +49,72 @@ def dealt_record(value=None):
     said = {"action": "redriven", "offsets": (5,), "time": TIME, "by": "me@here", "app_version": "1"}
     value = msgspec.json.encode(said) if value is None else value
     return record(value, 6, topic="events.dlq", partition=3, headers=((ACTION, b"redriven"),))
+
+
+def topic_of(monkeypatch, *records):
+    """Let the topic of dead letters have these records, in the place of a broker."""
+
+    async def read_topic(broker, topic, *, partitions=None, since=None, starts=None):
+        for each in records:
+            if starts is None or each.offset >= starts.get(each.partition, 1 << 60):
+                yield each
+
+    async def describe(broker, names):
+        return dict.fromkeys(names)
+
+    monkeypatch.setattr("stream.letters.read_topic", read_topic)
+    monkeypatch.setattr("stream.letters.describe", describe)
+
+
+def at(made, offset, partition=3):
+    """The record at another place."""
+    return replace(made, offset=offset, partition=partition)
+
+
+TOPIC = [
+    at(letter_record(b"a"), 1),
+    at(letter_record(b"b", reason="too_large"), 2),
+    at(letter_record(b"c"), 5),
+    at(letter_record(b"d"), 5, partition=0),
+    at(record(b"of somebody else"), 6),
+    at(dealt_record(), 7),
+]
+"""Four letters, of which that at 3-5 was sent again."""
+
+
+async def test_what_was_dealt_with_waits_no_more_and_its_namesake_elsewhere_does(monkeypatch):
+    topic_of(monkeypatch, *TOPIC)
+    found = await find(Settings(), Filter())
+    assert found.ids == [(3, 1), (3, 2), (0, 5)]
+    assert (found.dealt, found.foreign) == ({"redriven": 1}, 1)
+    assert found.kinds == {KIND: 2, Kind("clicks", "too_large"): 1}
+
+
+async def test_only_letters_that_are_meant_are_counted_waiting_or_not(monkeypatch):
+    topic_of(monkeypatch, *TOPIC)
+    found = await find(Settings(), Filter(reasons=frozenset({"too_large"})), judge=lambda _: "not_json")
+    assert found.kinds == {Kind("clicks", "too_large", "not_json"): 1}
+    assert found.dealt.total() == 0
+
+
+async def test_letters_are_read_in_the_order_asked_for_and_none_is_made_up(monkeypatch):
+    topic_of(monkeypatch, *TOPIC)
+    found = await collected(Settings(), [(0, 5), (3, 5), (3, 6), (3, 7), (3, 1), (2, 0)])
+    assert [(each.partition, each.offset, each.value) for each in found] == [
+        (0, 5, b"d"),
+        (3, 5, b"c"),
+        (3, 1, b"a"),
+    ]
+    assert await collected(Settings(), []) == []
+
+
+async def test_without_the_topic_it_is_one_clear_error(monkeypatch):
+    async def describe(broker, names):
+        return {}
+
+    monkeypatch.setattr("stream.letters.describe", describe)
+    with pytest.raises(DeadLetterError, match=r"there is no topic events\.dlq at .*FRESHSLATE_TOPIC_PREFIX"):
+        await find(Settings(), Filter())
 
 
 OURS = ["dlq.reason", "dlq.action", "dlq.source.offset", REDRIVEN]
