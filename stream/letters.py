@@ -203,7 +203,7 @@ def is_of(letter: Letter, tenant: str, user: str) -> bool:
 async def find(
     settings: Settings, which: Filter, *, judge: Callable[[Letter], str | None] = lambda _: None
 ) -> Found:
-    """Read the topic, and find the letters that wait. Some 200 B of memory for each.
+    """Read the topic, and find the letters that wait. Some 180 B of memory for each.
 
     Args:
         settings: Of the workers.
