@@ -21,6 +21,7 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     InvalidProducerEpoch,
+    KafkaError,
     MessageSizeTooLargeError,
     ProducerFenced,
 )
@@ -159,8 +160,7 @@ class Run:
             times: `keep` sends each with its record's own timestamp, `now` with the present one.
 
         Raises:
-            DeadLetterError: Another run began, or a topic does not take a letter.
-            aiokafka.errors.KafkaError: The broker does not answer.
+            DeadLetterError: Another run began, a topic does not take a letter, or the broker does not answer.
         """
         topics = await describe(self._settings.broker, self._settings.input_topics)
 
@@ -193,8 +193,7 @@ class Run:
         """Mark these letters as dealt with; returns how many.
 
         Raises:
-            DeadLetterError: Another run began.
-            aiokafka.errors.KafkaError: The broker does not answer.
+            DeadLetterError: Another run began, or the broker does not answer.
         """
         async with contextlib.aclosing(_batches(self._settings, ids, MOST_LETTERS)) as batches:
             async for some in batches:
@@ -208,19 +207,8 @@ class Run:
         try:
             async with self._producer.transaction():
                 await asyncio.gather(*[await self._producer.send(**row) for row in rows])
-        except _FENCED:
-            message = (
-                f"another redrive or drop has begun, so this one ends; {self.done} letters were done by "
-                "then. Run one at a time"
-            )
-            raise DeadLetterError(message) from None
-        except MessageSizeTooLargeError:
-            names = ", ".join(letter.name for letter in some)
-            message = (
-                f"a letter is too large for its topic's max.message.bytes, with a header of some 200 bytes "
-                f"that is added; it is one of {names[:200]}. {self.done} letters were done before it"
-            )
-            raise DeadLetterError(message) from None
+        except KafkaError as error:
+            raise DeadLetterError(_why(error, self.done, some)) from None
         self.done += len(some)
 
     def _dealt(self, action: Action, partition: int, some: Sequence[Letter]) -> dict[str, Any]:
@@ -255,6 +243,26 @@ async def _batches(settings: Settings, ids: Collection[Id], most: int) -> AsyncG
             size += length
     if some:
         yield some
+
+
+def _why(error: KafkaError, done: int, some: Sequence[Letter]) -> str:
+    """What ended a run, and what to do, after so many letters and at these."""
+    before = f"{done} letters were done before that"
+    if isinstance(error, _FENCED):
+        return (
+            "another redrive or drop has begun, or this one stood still for longer than a transaction may: it "
+            f"ends; {before}. Run one at a time"
+        )
+    if isinstance(error, MessageSizeTooLargeError):
+        names = ", ".join(letter.name for letter in some)
+        return (
+            "a letter is too large for its topic's max.message.bytes, with a header of some 150 bytes that is "
+            f"added; it is one of {names[:200]}. {before}"
+        )
+    told = f"{type(error).__name__}: {error}"
+    return (
+        f"the broker does not take it: {told}. {before}, and of the next none or all; run it again to go on"
+    )
 
 
 def _redriven(letter: Letter) -> Redriven:

@@ -5,12 +5,13 @@ import time
 
 import msgspec
 import pytest
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced
 
 from state.event import EventRules
 from stream.config import Settings
 from stream.dead_letter import REDRIVEN
 from stream.letters import Found, Kind
-from stream.redrive import NO_INPUT, _redriven, judge, parted
+from stream.redrive import NO_INPUT, _redriven, _why, judge, parted
 from tests.stream.test_letters import TIME, letter
 
 SETTINGS = Settings(inputs=("clicks",))
@@ -57,3 +58,28 @@ def test_what_is_sent_names_the_first_failure_of_all():
     )
     later = letter(headers=((REDRIVEN, msgspec.json.encode(first)),), place=("clicks", 3, 99))
     assert _redriven(later) == msgspec.structs.replace(first, attempt=2)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ProducerFenced(), "another redrive or drop has begun"),
+        (
+            MessageSizeTooLargeError(),
+            "max.message.bytes, with a header of some 150 bytes that is added; it is one of 3-5",
+        ),
+        (KafkaError("gone"), "of the next none or all; run it again to go on"),
+    ],
+    ids=["fenced", "too large", "other"],
+)
+def test_what_ends_a_run_is_said_with_what_was_done(error, said):
+    told = _why(error, 7, [letter()])
+    assert said in told
+    assert "7 letters were done before that" in told
+
+
+def test_the_header_that_is_added_is_as_small_as_is_said():
+    added = msgspec.json.encode(
+        _redriven(letter(reason="unsupported_schema", place=("purchases", 31, 10**9)))
+    )
+    assert len(REDRIVEN) + len(added) < 180
