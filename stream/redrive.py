@@ -250,19 +250,17 @@ def _why(error: KafkaError, done: int, some: Sequence[Letter]) -> str:
     before = f"{done} letters were done before that"
     if isinstance(error, _FENCED):
         return (
-            "another redrive or drop has begun, or this one stood still for longer than a transaction may: it "
-            f"ends; {before}. Run one at a time"
+            "another redrive or drop has begun, or this one stood still for longer than a transaction may: "
+            f"it ends; {before}. Run one at a time"
         )
     if isinstance(error, MessageSizeTooLargeError):
         names = ", ".join(letter.name for letter in some)
         return (
-            "a letter is too large for its topic's max.message.bytes, with a header of some 150 bytes that is "
-            f"added; it is one of {names[:200]}. {before}"
+            "a letter is too large for its topic's max.message.bytes, with a header of some 150 bytes that "
+            f"is added; it is one of {names[:200]}. {before}"
         )
     told = f"{type(error).__name__}: {error}"
-    return (
-        f"the broker does not take it: {told}. {before}, and of the next none or all; run it again to go on"
-    )
+    return f"the broker refuses: {told}. {before}, and of the next none or all; run it again to go on"
 
 
 def _redriven(letter: Letter) -> Redriven:
