@@ -54,7 +54,7 @@ class Letter(NamedTuple):
     """One dead letter."""
 
     partition: int
-    """In the topic of dead letters; its record stood in the same partition of its own topic."""
+    """In the topic of dead letters."""
     offset: int
     time: int
     """When it was written, epoch milliseconds."""
@@ -65,7 +65,8 @@ class Letter(NamedTuple):
     said: Mapping[str, str]
     """The headers that were added, by name."""
     topic: str
-    """Where the record stood."""
+    """Where the record stood, as the next two."""
+    source_partition: int
     source_offset: int
     record_time: int
     """Kafka timestamp of the record, when it first failed: epoch milliseconds."""
@@ -158,6 +159,7 @@ def letter_of(record: Record) -> Letter | None:
             headers=tuple(headers[:start]),
             said=said,
             topic=said["dlq.source.topic"],
+            source_partition=int(said["dlq.source.partition"]),
             source_offset=int(said["dlq.source.offset"]),
             record_time=parse_iso(said["dlq.first_failed_at"]),
             attempt=int(said.get("dlq.attempt", "1")),

@@ -81,7 +81,7 @@ def judge(settings: Settings, rules: EventRules, times: Times) -> Callable[[Lett
         time = letter.record_time if times == "keep" else now
         try:
             decode_event(
-                letter.value, Origin(letter.topic, letter.partition, letter.source_offset, time), rules
+                letter.value, Origin(letter.topic, letter.source_partition, letter.source_offset, time), rules
             )
         except InvalidEvent as error:
             return error.reason
@@ -165,15 +165,15 @@ class Run:
         topics = await describe(self._settings.broker, self._settings.input_topics)
 
         def sent(letter: Letter) -> dict[str, Any]:
-            if letter.topic not in topics or letter.partition >= topics[letter.topic].partitions:
+            if letter.topic not in topics or letter.source_partition >= topics[letter.topic].partitions:
                 message = (
-                    f"letter {letter.name} came from {letter.topic}-{letter.partition}, which is no input: "
-                    "is FRESHSLATE_INPUTS that of the workers?"
+                    f"letter {letter.name} came from {letter.topic}-{letter.source_partition}, which is no "
+                    "input: is FRESHSLATE_INPUTS that of the workers?"
                 )
                 raise DeadLetterError(message)
             return {
                 "topic": letter.topic,
-                "partition": letter.partition,
+                "partition": letter.source_partition,
                 "key": letter.key,
                 "value": letter.value,
                 "headers": [*own_headers(letter), (REDRIVEN, msgspec.json.encode(_redriven(letter)))],
@@ -270,7 +270,7 @@ def _redriven(letter: Letter) -> Redriven:
         attempt=letter.attempt,
         reason=said.get("dlq.first.reason", letter.reason),
         topic=said.get("dlq.first.topic", letter.topic),
-        partition=int(said.get("dlq.first.partition", letter.partition)),
+        partition=int(said.get("dlq.first.partition", letter.source_partition)),
         offset=int(said.get("dlq.first.offset", letter.source_offset)),
         failed_at=said["dlq.first_failed_at"],
     )

@@ -32,7 +32,7 @@ TIME = 1_763_831_000_000
 KIND = Kind("clicks", "not_json")
 
 
-def letter_record(value=b"{", key=b"ann", headers=(), reason="not_json", place=("clicks", 3, 17)):
+def letter_record(value=b"{", key=b"ann", headers=(), reason="not_json", place=("clicks", 4, 17)):
     origin = Origin(*place, TIME)
     error = InvalidEvent(reason, "why")
     row = dead_letter(key, value, headers, origin, error, failed_at_ms=TIME, app_version="1")
@@ -129,7 +129,7 @@ names = st.sampled_from(OURS) | st.text(max_size=9)
 def test_a_letter_gives_its_record_back_byte_for_byte_whatever_the_record_said(key, value, headers):
     found = letter(key=key, value=value, headers=tuple(headers))
     assert (found.key, found.value, list(found.headers)) == (key, value, headers)
-    assert (found.topic, found.partition, found.source_offset) == ("clicks", 3, 17)
+    assert (found.topic, found.source_partition, found.source_offset) == ("clicks", 4, 17)
     assert (found.name, found.reason, found.record_time, found.attempt) == ("3-5", "not_json", TIME, 1)
     assert dealt_of(letter_record(key=key, value=value, headers=tuple(headers))) is None
 

@@ -53,7 +53,7 @@ def test_what_is_sent_names_the_first_failure_of_all():
         1,
         "too_large",
         "clicks",
-        3,
+        4,
         17,
     )
     later = letter(headers=((REDRIVEN, msgspec.json.encode(first)),), place=("clicks", 3, 99))
