@@ -11,13 +11,15 @@ import typer
 from msgspec import to_builtins
 from rich.console import Console
 
+from agents.dlq import dlq_app
 from agents.evaluation import EXAMPLES, evaluate
 from agents.export import EXPORT_EXAMPLES, export
 from agents.file_options import Catalogue, Columns, FormatName, Limit, event_file
+from agents.forget import FORGET_EXAMPLES, forget
 from agents.monitor import MONITOR_EXAMPLES, monitor
 from agents.offpolicy import EXAMPLES as OPE_EXAMPLES
 from agents.offpolicy import ope
-from agents.options import milliseconds_of, quiet
+from agents.options import milliseconds_of, quiet, speed_of
 from agents.policy import policy_app
 from agents.ranker import ranker, train_ranker
 from agents.replay_state import REPLAY_STATE_EXAMPLES, replay_state
@@ -58,6 +60,7 @@ app = typer.Typer(
 topics = typer.Typer(help="Create or check the topics.", no_args_is_help=True)
 app.add_typer(topics, name="topics")
 app.add_typer(policy_app, name="policy")
+app.add_typer(dlq_app, name="dlq")
 out = Console()
 
 
@@ -68,17 +71,6 @@ def main() -> None:
     except (FreshslateError, BrokerError, PermissionError) as error:
         typer.secho(f"freshslate: {error}", fg="red", err=True)
         sys.exit(1)
-
-
-def speed_of(text: str) -> float | None:
-    """A speed option: `max` is None, no limit."""
-    if text == "max":
-        return None
-    with contextlib.suppress(ValueError):
-        if 0 < (speed := float(text)) < float("inf"):
-            return speed
-    message = f"{text!r} is neither max nor a number above 0"
-    raise typer.BadParameter(message)
 
 
 @app.command(
@@ -379,6 +371,7 @@ def compare(
 
 app.command(epilog=EXAMPLES)(evaluate)
 app.command(epilog=EXPORT_EXAMPLES)(export)
+app.command(epilog=FORGET_EXAMPLES)(forget)
 app.command(epilog=MONITOR_EXAMPLES)(monitor)
 app.command("replay-state", epilog=REPLAY_STATE_EXAMPLES)(replay_state)
 app.command(epilog=OPE_EXAMPLES)(ope)

@@ -1,5 +1,6 @@
 """What several commands share."""
 
+import contextlib
 import logging
 
 import typer
@@ -29,3 +30,14 @@ def moment_of(text: str) -> int:
 def quiet() -> None:
     """The client tells every retry on standard error; what fails for good is raised."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
+def speed_of(text: str) -> float | None:
+    """A speed option: `max` is None, no limit."""
+    if text == "max":
+        return None
+    with contextlib.suppress(ValueError):
+        if 0 < (speed := float(text)) < float("inf"):
+            return speed
+    message = f"{text!r} is neither max nor a number above 0"
+    raise typer.BadParameter(message)

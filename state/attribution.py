@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from state.event import Event
+from state.event import FORGET, Event
 from state.exposure import Exposed, Exposing, Positions, see_in, size_of
 from state.profile import Bought, OpenSlate, Profile, TouchedSlate, item_hash, order_hash
 from state.reward import RewardRules, Worth, value_of
@@ -64,13 +64,15 @@ class _Hit(NamedTuple):
 def answer(waiting: Waiting, event: Event, rules: RewardRules, exposing: Exposing = "acted") -> Answer:
     """Join an event to the decisions that await feedback.
 
-    A duplicate event would prove its rewards again: the caller drops those.
+    A duplicate event would prove its rewards again: the caller drops those. After `FORGET` nothing waits.
     """
     kind = event.type
     if kind == "refund":
         return _refunded(waiting, event, rules)
     if kind == "impression":
         return _impressed(waiting, event, rules)
+    if kind == FORGET:
+        return Answer(Waiting())
     rule = rules.by_type.get(kind)
     slates = in_time(waiting)
     if not slates:

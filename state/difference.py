@@ -111,10 +111,10 @@ def move(place: Place) -> str:
 
 
 def _session_change(before: Profile, after: Profile, event: Event, rules: SessionRules) -> SessionChange:
-    if after.session_key != before.session_key:
-        return "begun"
     if event.type not in ACTIVITY_TYPES:
         return "untouched"
+    if after.session_key != before.session_key:
+        return "begun"
     # The fold tells an interaction's session and no other event's, but treats all activity alike.
     probe = replace(event, type="view", items=(EventItem("probe"),))
     (lesson,) = fold_event(before, probe, rules).learned

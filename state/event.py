@@ -26,6 +26,10 @@ EVENT_TYPES: Final = (
 
 TYPE_CODES: Final[Mapping[str, int]] = {name: code for code, name in enumerate(EVENT_TYPES)}
 
+FORGET: Final = "forget"
+"""Type of the record that has a user forgotten. Not one of `EVENT_TYPES`: no shopper did it, so it
+has no code and no count, is no activity and asks for no slate."""
+
 POSITIVE_TYPES: Final = frozenset({"view", "click", "add_to_cart", "purchase", "like"})
 """Types that say "this user turned to this item": they enter sessions, history and deltas."""
 
@@ -86,14 +90,15 @@ class Event(Struct, frozen=True, kw_only=True, gc=False):
     event_id: str
     """Unique per user within the dedupe window (see `Profile.seen`)."""
     type: str
-    """One of `EVENT_TYPES`."""
+    """One of `EVENT_TYPES`, or `FORGET`."""
     user_id: str
     """`user_id`, or `anonymous_id` where there is no user."""
     time: int
     """Event time, epoch milliseconds; the record's Kafka timestamp where the event has none."""
     tenant: str = DEFAULT_TENANT
     items: tuple[EventItem, ...] = ()
-    """At most `EventRules.max_items`; never empty but for a search or an impression with a `slate_id`."""
+    """At most `EventRules.max_items`; never empty but for a search, an impression with a `slate_id`,
+    or `FORGET`."""
     session_id: str | None = None
     slate_id: str | None = None
     position: int | None = None

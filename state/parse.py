@@ -14,6 +14,7 @@ from state.errors import InvalidEvent
 from state.event import (
     DEFAULT_TENANT,
     EVENT_TYPES,
+    FORGET,
     HEARTBEAT_TENANT,
     TYPE_CODES,
     Event,
@@ -123,7 +124,7 @@ def _event(wire: WireEvent, fields: dict[str, Any] | None, origin: Origin, rules
     user_id = _user(wire, extra, rules)
     slate_id = None if wire.slate_id is None else id_text(wire.slate_id, "slate_id", rules)
     items = _items(wire, fields, rules)
-    if not items and not (kind == "search" or (kind == "impression" and slate_id is not None)):
+    if not items and not (kind in {"search", FORGET} or (kind == "impression" and slate_id is not None)):
         _reject("missing_item", f"{kind} without item_id or items")
     if wire.context:
         _check_depth(wire.context, "context")
@@ -202,7 +203,7 @@ def _kind(name: str | None, origin: Origin, rules: EventRules) -> str:
     kind = name or rules.topic_types.get(origin.topic)
     if kind is None:
         _reject("missing_type", f"no type, and the topic name {_short(origin.topic)} implies none")
-    if kind not in TYPE_CODES:
+    if kind not in TYPE_CODES and kind != FORGET:
         _reject("unknown_type", f"type {_short(kind)}; known are {', '.join(EVENT_TYPES)}")
     return kind
 

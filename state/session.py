@@ -3,6 +3,7 @@
 Everything is in event time, so a replay of the log gives the same profiles whatever the batches:
 
 - An event whose id is among the profile's latest changes nothing.
+- `FORGET` leaves nothing, whatever its id.
 - Any activity (every type but a refund) extends the current session or begins the next one.
 - A session ends by inactivity: the next one begins with an event more than `gap_ms` after the latest.
   Where both the event and the session carry the shop's own `session_id`, that decides instead: another
@@ -19,8 +20,8 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from state.event import ACTIVITY_TYPES, EVENT_TYPES, POSITIVE_TYPES, TYPE_CODES, Event
-from state.profile import MAX_ITEMS, MAX_SEEN, PROFILE_VERSION, SEEN_BYTES, Profile
+from state.event import ACTIVITY_TYPES, EVENT_TYPES, FORGET, POSITIVE_TYPES, TYPE_CODES, Event
+from state.profile import MAX_ITEMS, MAX_SEEN, NEW_PROFILE, PROFILE_VERSION, SEEN_BYTES, Profile
 from state.slate import Learned
 
 PURCHASE: Final = TYPE_CODES["purchase"]
@@ -66,6 +67,8 @@ class _Session(Struct, frozen=True, gc=False):
 
 def fold_event(profile: Profile, event: Event, rules: SessionRules) -> Folded:
     """Fold one event into its user's profile."""
+    if event.type == FORGET:
+        return Folded(NEW_PROFILE, (), duplicate=False, new_session=False)
     digest = event_hash(event.event_id)
     if _remembers(profile.seen, digest):
         return Folded(profile, (), duplicate=True, new_session=False)

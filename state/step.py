@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 from msgspec import Struct
 
 from state.attribution import answer
-from state.event import HEARTBEAT_TENANT, Event, Inbound
+from state.event import FORGET, HEARTBEAT_TENANT, Event, Inbound
 from state.exposure import Exposed, Exposing, pack_exposures
 from state.profile import NEW_PROFILE, Profile
 from state.reward import RewardRules
@@ -51,6 +51,15 @@ _Folded: TypeAlias = tuple[str, Event, bool]
 """State key, event, and whether it asks for a slate."""
 
 
+class Forgotten(NamedTuple):
+    """A user who was to be forgotten."""
+
+    key: str
+    """State key. The user's profile is `NEW_PROFILE` unless further events followed."""
+    slates: int
+    """How many of the run's slates were asked for before that."""
+
+
 class Outcome(NamedTuple):
     """What a run of events led to."""
 
@@ -64,6 +73,8 @@ class Outcome(NamedTuple):
     """Items of slates that users have now seen, in log order; each of them once."""
     unattributed: Sequence[str] = ()
     """`state.attribution.REASONS` of feedback that earned nothing, one for each of its items."""
+    forgotten: Sequence[Forgotten] = ()
+    """In log order."""
 
 
 class _Joined(NamedTuple):
@@ -93,6 +104,8 @@ def step(
     folded: list[_Folded] = []
     asked: list[Asked] = []
     learned: list[Learned] = []
+    forgotten: list[Forgotten] = []
+    before_it: dict[str, Profile] = {}
     duplicates = 0
     for inbound in inbounds:
         event = inbound.event
@@ -102,6 +115,9 @@ def step(
         if result.duplicate:
             duplicates += 1
             continue
+        if event.type == FORGET:
+            forgotten.append(Forgotten(key, len(asked)))
+            before_it.setdefault(key, before)
         changed[key] = result.profile
         learned.extend(result.learned)
         # A heartbeat is there to be answered, whatever shoppers' events are.
@@ -110,16 +126,32 @@ def step(
             asked.append((result.profile, inbound))
         folded.append((key, event, asks))
     slates = decide(asked)
-    joined = _join(folded, changed, slates, rules)
-    return Outcome(changed, slates, joined.rewards, learned, duplicates, joined.exposed, joined.unattributed)
+    waiting = {key: waiting_in(profile) for key, profile in before_it.items()}
+    joined = _join(folded, changed, slates, waiting, rules)
+    return Outcome(
+        changed,
+        slates,
+        joined.rewards,
+        learned,
+        duplicates,
+        joined.exposed,
+        joined.unattributed,
+        forgotten,
+    )
 
 
 def _join(
-    folded: Sequence[_Folded], changed: MutableMapping[str, Profile], slates: Slates, rules: StepRules
+    folded: Sequence[_Folded],
+    changed: MutableMapping[str, Profile],
+    slates: Slates,
+    waiting: dict[str, Waiting],
+    rules: StepRules,
 ) -> _Joined:
-    """Join feedback to the slates before it, and let the new slates await theirs in the changed profiles."""
+    """Join feedback to the slates before it, and let the new slates await theirs in the changed profiles.
+
+    `waiting` has what awaited feedback before the run, of those whose changed profile has forgotten it.
+    """
     joined = _Joined([], [], [])
-    waiting: dict[str, Waiting] = {}
     number = 0
     for key, event, asks in folded:
         if event.tenant == HEARTBEAT_TENANT:

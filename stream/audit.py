@@ -22,6 +22,7 @@ from state.slates import Asked, Slates
 from stream.codecs import decode_delta, decode_slate
 from stream.config import Settings
 from stream.heartbeat import heartbeat_key
+from stream.letters import dealt_of
 from stream.reading import high_watermarks, is_heartbeat, read_topic
 from stream.work import Engine, Record, work
 from stream.worker import event_rules, step_rules
@@ -62,6 +63,10 @@ class Report(Struct, kw_only=True):
     profiles_different: int = 0
     rewards_different: int = 0
     """Rewards that are missing, too many or other than the fold's."""
+    forgotten: int = 0
+    """Tombstones of users that were to be forgotten."""
+    forgotten_different: int = 0
+    """Such tombstones that are missing or too many."""
     longest_gap_seconds: float = 0.0
     """Longest time in which a partition had input waiting and no cycle of it was committed, by the records'
     timestamps: right where producers stamp records with the time at which they send them."""
@@ -75,6 +80,7 @@ class Report(Struct, kw_only=True):
             self.dead_letters_different,
             self.profiles_different,
             self.rewards_different,
+            self.forgotten_different,
         ]
         if self.processing_guarantee == "exactly_once":
             wrong.append(self.duplicates)
@@ -129,6 +135,7 @@ class _Partition(Struct):
     inputs: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     cycles: list[_Cycle] = []
     slates: list[bytes] = []
+    tombstones: Counter[bytes | None] = field(default_factory=Counter)
     rewards: Counter[bytes] = field(default_factory=Counter)
     dead_letters: Counter[tuple[bytes | None, bytes | None]] = field(default_factory=Counter)
     profiles: dict[bytes, bytes] = {}
@@ -170,18 +177,26 @@ async def _read(settings: Settings) -> dict[int, _Partition]:
         cycle = _Cycle(decode_delta(record.value or b""), record.timestamp)
         partitions[record.partition].cycles.append(cycle)
     async for record in read_topic(settings.broker, settings.slates_topic):
-        partitions[record.partition].slates.append(record.value or b"")
+        if record.value is None:
+            partitions[record.partition].tombstones[record.key] += 1
+        else:
+            partitions[record.partition].slates.append(record.value)
     async for record in read_topic(settings.broker, settings.rewards_topic):
         partitions[record.partition].rewards[record.value or b""] += 1
     async for record in read_topic(settings.broker, settings.dlq_topic):
-        partitions[record.partition].dead_letters[record.key, record.value] += 1
-    async for record in read_topic(settings.broker, settings.profiles_topic):
-        if record.key is not None and record.value is not None and not record.key.startswith(b"\x00"):
-            partitions[record.partition].profiles[record.key] = record.value
+        if dealt_of(record) is None:
+            partitions[record.partition].dead_letters[record.key, record.value] += 1
+    await _read_profiles(settings, partitions)
     inputs = [TopicPartition(topic, number) for topic in settings.input_topics for number in partitions]
     for tp, end in (await high_watermarks(settings.broker, inputs)).items():
         partitions[tp.partition].ends[tp.topic] = end
     return partitions
+
+
+async def _read_profiles(settings: Settings, partitions: Mapping[int, _Partition]) -> None:
+    async for record in read_topic(settings.broker, settings.profiles_topic):
+        if record.key is not None and not record.key.startswith(b"\x00"):
+            _keep(partitions[record.partition].profiles, record.key, record.value)
 
 
 def _check(number: int, partition: _Partition, engine: Engine, report: Report) -> None:
@@ -192,9 +207,13 @@ def _check(number: int, partition: _Partition, engine: Engine, report: Report) -
     memory = _Memory()
     rewards: Counter[bytes] = Counter()
     dead: Counter[tuple[bytes | None, bytes | None]] = Counter()
+    tombstones: Counter[bytes | None] = Counter()
     for runs in _cycles(partition, report):
         result = work(number, runs, memory, replay)
-        memory.rows.update(row for row in result.changelog if not row[0].startswith(b"\x00"))
+        for key, value in result.changelog:
+            if not key.startswith(b"\x00"):
+                _keep(memory.rows, key, value)
+        tombstones.update(key for key, value, _ in result.slates if value is None)
         rewards.update(value for _, value, _ in result.rewards if value is not None)
         dead.update((key, value) for key, value, _ in result.dead_letters)
         beats = sum(inbound.event.is_heartbeat for inbound in result.inbounds)
@@ -210,6 +229,8 @@ def _check(number: int, partition: _Partition, engine: Engine, report: Report) -
     report.rewards_different += difference(rewards, partition.rewards)
     report.dead_letters += partition.dead_letters.total()
     report.dead_letters_different += difference(dead, partition.dead_letters)
+    report.forgotten += partition.tombstones.total()
+    report.forgotten_different += difference(tombstones, partition.tombstones)
     report.longest_gap_seconds = max(report.longest_gap_seconds, _longest_gap_ms(partition) / 1000)
     _compare_profiles(number, memory.rows, partition, report)
 
@@ -246,6 +267,14 @@ def _folded_ends(partition: _Partition) -> dict[str, int]:
     taken = {span.topic: span.last_offset for span in sorted(spans, key=_last_offset)}
     read = {topic: records[-1].offset for topic, records in partition.inputs.items() if records}
     return {topic: 1 + min(last, taken.get(topic, -1)) for topic, last in read.items()}
+
+
+def _keep(profiles: dict[bytes, bytes], key: bytes, value: bytes | None) -> None:
+    """Take a row of the changelog."""
+    if value is None:
+        profiles.pop(key, None)
+    else:
+        profiles[key] = value
 
 
 def _slates(partition: _Partition, report: Report) -> dict[str, Slate]:

@@ -22,6 +22,7 @@ from state.simulation.wire import user_name
 from state.slate import Slate
 from stream.codecs import decode_slate, encode_item
 from stream.config import Settings
+from stream.letters import dealt_of
 from stream.reading import is_heartbeat
 from stream.sender import Router, Sender, event_producer
 from stream.times import now_ms
@@ -158,7 +159,7 @@ class ClosedLoop:
             slates = []
             for tp, records in fetched.items():
                 if tp.topic == self._settings.dlq_topic:
-                    self._watcher.dead(len(records))
+                    self._watcher.dead(sum(dealt_of(record) is None for record in records))
                 else:
                     slates += [
                         decode_slate(record.value)

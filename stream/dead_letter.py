@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from state.errors import InvalidEvent, TooManyDeadLetters
@@ -13,6 +14,42 @@ Headers = Sequence[tuple[str, bytes]]
 
 MAX_EXCEPTION: Final = 500
 """Length of the header `dlq.exception`, characters."""
+REDRIVEN: Final = "freshslate.redriven"
+"""Last header of a record that was sent again from a dead letter (`stream/redrive.py`): a `Redriven`."""
+FIRST_ADDED: Final = "dlq.reason"
+"""The first header that a dead letter adds to those of its record."""
+LAST_ADDED: Final = "dlq.app_version"
+"""The last one."""
+
+
+class Redriven(Struct, frozen=True, kw_only=True):
+    """What a record that was sent again says of its first failure."""
+
+    attempt: int
+    """How many times it has failed, from 1."""
+    reason: str
+    """Of the first failure, as the next four."""
+    topic: str
+    partition: int
+    offset: int
+    failed_at: str
+    """Kafka timestamp of the record that failed first, ISO 8601."""
+
+
+_REDRIVEN: Final = msgspec.json.Decoder(Redriven)
+
+
+def redriven_of(headers: Headers) -> Redriven | None:
+    """What a record's headers say of an earlier failure; None where they say nothing that can be read.
+
+    Only the last header counts: what a producer wrote under that name is not ours.
+    """
+    if not headers or headers[-1][0] != REDRIVEN:
+        return None
+    try:
+        return _REDRIVEN.decode(headers[-1][1])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def dead_letter(  # noqa: PLR0913 - a record and its failure have that many parts, and most are named
@@ -29,6 +66,7 @@ def dead_letter(  # noqa: PLR0913 - a record and its failure have that many part
 
     Everything the record had stays untouched, byte for byte; what is known of the failure goes into
     further headers. Where a header comes twice, as in a dead letter of a dead letter, the last one counts.
+    A record that was sent again names its first failure, and how often it has failed.
 
     Args:
         record_key: As received.
@@ -41,15 +79,24 @@ def dead_letter(  # noqa: PLR0913 - a record and its failure have that many part
         app_version: Version of the software that refused it.
     """
     exception = f"{type(error).__name__}: {error.detail}"[:MAX_EXCEPTION]
+    first = redriven_of(record_headers)
     said = {
         "dlq.reason": error.reason,
         "dlq.exception": exception,
         "dlq.source.topic": origin.topic,
         "dlq.source.partition": str(origin.partition),
         "dlq.source.offset": str(origin.offset),
-        "dlq.first_failed_at": format_iso(failed_at_ms),
-        "dlq.app_version": app_version,
+        "dlq.first_failed_at": format_iso(failed_at_ms) if first is None else first.failed_at,
+        "dlq.attempt": "1" if first is None else str(first.attempt + 1),
     }
+    if first is not None:
+        said |= {
+            "dlq.first.reason": first.reason,
+            "dlq.first.topic": first.topic,
+            "dlq.first.partition": str(first.partition),
+            "dlq.first.offset": str(first.offset),
+        }
+    said["dlq.app_version"] = app_version
     added = [(name, text.encode(errors="replace")) for name, text in said.items()]
     return record_key, record_value, (*record_headers, *added)
 

@@ -208,7 +208,10 @@ class _Follower:
         topic = self._settings.slates_topic
         async for record in read_topic(self._settings.broker, topic, partitions=(found.partition,)):
             offset = record.offset + 1
-            if record.key != self._key.encode() or record.value is None:
+            if record.key != self._key.encode():
+                continue
+            if record.value is None:  # the user was forgotten
+                before.clear()
                 continue
             slate = decode_slate(record.value)
             if slate.trigger.offset > found.applied.get(slate.trigger.topic, -1):

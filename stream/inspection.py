@@ -63,7 +63,7 @@ async def inspect_user(
     partitions = await state_partitions(settings, (settings.slates_topic,))
     key = state_key(tenant, user_id)
     expected = partition_of(key, partitions)
-    partition, value, others = await _find(settings, key.encode(), expected, partitions)
+    partition, value, others = await find_profile(settings, key.encode(), expected, partitions)
     latest = await _slates(settings, key.encode(), partition, slates) if slates or value is None else ()
     if value is None and not latest:
         raise InspectionError(_nothing(settings, key, expected, partitions, others))
@@ -97,10 +97,17 @@ async def state_partitions(settings: Settings, others: Collection[str]) -> int:
     return found[settings.profiles_topic].partitions
 
 
-async def _find(
+async def find_profile(
     settings: Settings, key: bytes, expected: int, partitions: int
 ) -> tuple[int, bytes | None, int]:
-    """Where the key is and its last value; and how many users there are where it is not."""
+    """Where the key is and its last value; and how many users there are where it is not.
+
+    Args:
+        settings: Of the workers.
+        key: Of the user's state.
+        expected: Partition to look in first.
+        partitions: Of the changelog.
+    """
     users: dict[bytes, bytes | None] = {}
     async for record in read_topic(settings.broker, settings.profiles_topic, partitions=(expected,)):
         if record.key is not None and not record.key.startswith(b"\x00"):
@@ -121,8 +128,11 @@ async def _find(
 async def _slates(settings: Settings, key: bytes, partition: int, count: int) -> tuple[Slate, ...]:
     latest: deque[bytes] = deque(maxlen=max(1, count))
     async for record in read_topic(settings.broker, settings.slates_topic, partitions=(partition,)):
-        if record.key == key and record.value is not None:
-            latest.append(record.value)
+        if record.key == key:
+            if record.value is None:  # the user was forgotten
+                latest.clear()
+            else:
+                latest.append(record.value)
     return tuple(map(decode_slate, latest))
 
 

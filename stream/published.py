@@ -67,7 +67,9 @@ class Published:
             async for record in read_topic(
                 settings.broker, settings.slates_topic, partitions=partitions, last=cycles * size
             ):
-                value = record.value or b""
+                value = record.value
+                if value is None:  # a user was forgotten
+                    continue
                 slate = decode_slate(value)
                 topic, offset = slate.trigger.topic, slate.trigger.offset
                 if topic in settings.input_topics and offset > stores[record.partition].applied(topic):

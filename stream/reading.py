@@ -1,6 +1,6 @@
 """Reads topics to their end, as they are now."""
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -28,7 +28,8 @@ async def read_topic(
     partitions: Collection[int] | None = None,
     last: int | None = None,
     since: int | None = None,
-) -> AsyncIterator[ConsumerRecord[bytes | None, bytes | None]]:
+    starts: Mapping[int, int] | None = None,
+) -> AsyncGenerator[ConsumerRecord[bytes | None, bytes | None], None]:
     """Yield every record that is in the topic now and is or gets committed, each partition's in offset order.
 
     Transactions that are open now are waited for, at the longest until their timeout: the markers of a commit
@@ -41,6 +42,7 @@ async def read_topic(
         partitions: the ones to read; all if not given.
         last: how many offsets before its end a partition is read from; from its beginning if not given.
         since: record timestamp from which on to read, epoch milliseconds; instead of `last`.
+        starts: partitions to read, each with the offset from which on; instead of all of the above.
 
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer, or has no such topic.
@@ -50,25 +52,39 @@ async def read_topic(
         bootstrap_servers=bootstrap_servers, isolation_level="read_committed", **settings
     ) as consumer:
         await consumer._client._wait_on_metadata(topic)
-        numbers = consumer.partitions_for_topic(topic) if partitions is None else partitions
+        numbers = partitions if starts is None else starts
+        if numbers is None:
+            numbers = consumer.partitions_for_topic(topic)
         tps = [TopicPartition(topic, partition) for partition in sorted(numbers or ())]
         ends = await high_watermarks(bootstrap_servers, tps)
         waiting = set(tps)
         consumer.assign(tps)
-        if since is not None:
-            for tp, found in (await consumer.offsets_for_times(dict.fromkeys(tps, since))).items():
-                consumer.seek(tp, ends[tp] if found is None else found.offset)
-        elif last is None:
-            await consumer.seek_to_beginning(*tps)
-        else:
-            for tp, first in (await consumer.beginning_offsets(tps)).items():
-                consumer.seek(tp, max(first, ends[tp] - last))
+        for tp, offset in (await _begins(consumer, ends, last=last, since=since, starts=starts)).items():
+            consumer.seek(tp, offset)
         while waiting:
             for records in (await consumer.getmany(*waiting, timeout_ms=_POLL_MS)).values():
                 for record in records:
                     yield record
             # Positions also pass control records, which are never delivered.
             waiting = {tp for tp in waiting if await consumer.position(tp) < ends[tp]}
+
+
+async def _begins(
+    consumer: AIOKafkaConsumer,
+    ends: Mapping[TopicPartition, int],
+    *,
+    last: int | None,
+    since: int | None,
+    starts: Mapping[int, int] | None,
+) -> dict[TopicPartition, int]:
+    """Where each partition is read from."""
+    if since is not None:
+        times = await consumer.offsets_for_times(dict.fromkeys(ends, since))
+        return {tp: ends[tp] if found is None else found.offset for tp, found in times.items()}
+    firsts: Mapping[TopicPartition, int] = await consumer.beginning_offsets(list(ends))
+    if starts is not None:
+        return {tp: max(first, min(starts[tp.partition], ends[tp])) for tp, first in firsts.items()}
+    return {tp: first if last is None else max(first, ends[tp] - last) for tp, first in firsts.items()}
 
 
 async def high_watermarks(

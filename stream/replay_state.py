@@ -24,7 +24,15 @@ from stream.ranker import RankerRefused, decode_ranker, ranker_of
 from stream.reading import read_topic
 from stream.refold import Orders, Refold, Shared, deltas_of, read_shared
 from stream.rules_file import read_rules
-from stream.user_history import Decided, History, check_time, events_of, fold_user, log_start_of
+from stream.user_history import (
+    FORGOTTEN,
+    Decided,
+    History,
+    check_time,
+    events_of,
+    fold_user,
+    log_start_of,
+)
 from stream.worker import assignment, recommender
 from stream.worker_metrics import WorkerMetrics
 
@@ -124,8 +132,8 @@ async def replay_state(
 
 async def _compare_profile(settings: Settings, key: str, partition: int, history: History) -> Part:
     """The folded profile beside what the workers wrote to the changelog."""
-    kept: list[bytes | None] = [
-        record.value
+    kept = [
+        record.value or FORGOTTEN
         async for record in read_topic(settings.broker, settings.profiles_topic, partitions=(partition,))
         if record.key == key.encode()
     ]
@@ -133,7 +141,7 @@ async def _compare_profile(settings: Settings, key: str, partition: int, history
     again = f"{len(folded)} bytes"
     if folded in kept:
         return Part("profile", True, again, again)
-    if not kept or kept[-1] is None:
+    if not kept or kept[-1] == FORGOTTEN:
         return Part("profile", None, "expired", again, "the changelog holds no profile of this user any more")
     if history.last == len(history.written) - 1 or len(kept) >= len(history.written):
         why = (

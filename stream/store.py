@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import shutil
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -28,6 +29,11 @@ MARKER: Final = b"\x00applied\x00"
 """Key prefix, before the topic's name: which records of an input topic the state contains."""
 _POSITION: Final = b"\x00changelog"
 """Key, local only: the changelog offset after the last record this copy contains."""
+_WRITTEN: Final = b"\x00written"
+"""Key, local only: when that was, epoch seconds by this machine's clock."""
+MOST_AGE_SECONDS: Final = 6 * 86_400
+"""A copy older than this may lack tombstones that are in the changelog no more: they stay 7 days there
+(`delete.retention.ms`, `stream/topics.py`)."""
 
 _USAGE: Final = (
     "rocksdb.total-sst-files-size",
@@ -105,21 +111,32 @@ class PartitionStore:
             self._db = Rdict(str(path), memory.options())
             self._open = True
             self.position = int(self._db.get(_POSITION) or b"0")
+            self.written = int(self._db.get(_WRITTEN) or b"0")
         """Changelog offset from which this copy is to be brought up to date."""
         self.markers: dict[str, Marker] = {}
         """By input topic, once restored."""
 
     @classmethod
-    def opened(cls, path: Path, memory: Memory, *, changelog_end: int) -> Self:
-        """Open the local copy, or start an empty one where it is damaged or belongs to another changelog."""
+    def opened(cls, path: Path, memory: Memory, *, changelog_end: int, now: float | None = None) -> Self:
+        """Open the local copy, or start an empty one where it is damaged, too old or of another changelog.
+
+        Args:
+            path: folder of this partition's database.
+            memory: options shared by the worker's partitions.
+            changelog_end: high watermark of the partition's changelog.
+            now: epoch seconds; this machine's if not given.
+        """
         try:
             store = cls(path, memory)
         except DamagedCopy as error:
             log.warning("%s", error)
             shutil.rmtree(path, ignore_errors=True)
             store = cls(path, memory)
-        if store.position > changelog_end:
-            # The topic was deleted and created again: what is here was never in this log.
+        is_old = store.position > 0 and store.written < (now or time.time()) - MOST_AGE_SECONDS
+        if is_old:
+            log.info("the local copy %s is too old to have seen every tombstone: it is rebuilt", path)
+        # Beyond the end: the topic was deleted and created again, and what is here was never in this log.
+        if is_old or store.position > changelog_end:
             store.close()
             shutil.rmtree(path)
             store = cls(path, memory)
@@ -200,6 +217,7 @@ class PartitionStore:
             else:
                 batch.put(key, value)
         batch.put(_POSITION, b"%d" % position)
+        batch.put(_WRITTEN, b"%d" % time.time())
         with self._told():
             self._db.write(batch, self._unlogged)
         self.position = position

@@ -17,7 +17,7 @@ from msgspec import Struct, to_builtins
 from state.attribution import answer, open_slate
 from state.difference import SlateChange, StateChange, move, slate_change, state_change
 from state.errors import InvalidEvent
-from state.event import DEFAULT_TENANT, Event, EventRules, Inbound, Origin, state_key
+from state.event import DEFAULT_TENANT, FORGET, Event, EventRules, Inbound, Origin, state_key
 from state.parse import event_fields
 from state.profile import Profile
 from state.retrieval.explain import Explanation
@@ -318,6 +318,8 @@ class Timeline:
             elif self._given_up != origin:
                 return None
         self.profile = profile
+        if event.type == FORGET:
+            self._slate = None
         return Happened(
             event=event,
             origin=origin,

@@ -6,7 +6,7 @@ place of the recommender.
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from state.errors import FreshslateError, InvalidEvent
 from state.event import Origin
@@ -21,6 +21,9 @@ from stream.reading import read_topic
 from stream.times import format_iso
 from stream.work import Engine, Record, work
 from stream.worker import event_rules, step_rules
+
+FORGOTTEN: Final = b""
+"""Stands for the encoded profile of a user who was forgotten."""
 
 
 class NoSuchPast(FreshslateError):
@@ -189,8 +192,10 @@ def fold_user(
             profile = result.outcome.profiles.get(key, profile)
             events, last = events + result.events, len(written)
         rows = dict(work(delta.partition, runs, memory, engine).changelog)
-        memory.rows[row] = rows.get(row) or memory.rows[row]
-        written.append(memory.rows[row])
+        value = rows.get(row, memory.rows.pop(row, None))
+        if value is not None:
+            memory.rows[row] = value
+        written.append(value or FORGOTTEN)
     if last < 0:
         message = f"no worker had taken the events of {key!r}: do workers run, and is their lag 0?"
         raise NoSuchPast(message)

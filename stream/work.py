@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from state.errors import InvalidEvent
 from state.event import HEARTBEAT_TENANT, EventRules, Inbound, Origin, state_key
+from state.profile import NEW_PROFILE
 from state.slate import Reward, Span
 from state.slates import WireSlate
 from state.step import Decide, Outcome, StepRules, delta_of, step
@@ -75,7 +76,8 @@ class Laps(NamedTuple):
 class Result(NamedTuple):
     """Rows for every topic, ready to be written, and what they came from."""
 
-    changelog: Sequence[tuple[bytes, bytes]]
+    changelog: Sequence[tuple[bytes, bytes | None]]
+    """None deletes."""
     markers: dict[str, Marker]
     slates: Sequence[Row]
     rewards: Sequence[Row]
@@ -147,14 +149,14 @@ def work(
     outcome = step(inbounds, known, engine.decide, engine.step)
     decided_at = clock()
     markers = {topic: Marker(run[-1].offset, engine.writer) for topic, run in runs.items()}
-    changelog = [(key.encode(), encode_profile(profile)) for key, profile in outcome.profiles.items()]
+    changelog = _profiles(outcome)
     changelog += [(MARKER + topic.encode(), encode_marker(*marker)) for topic, marker in markers.items()]
     spans = [Span(topic, run[0].offset, run[-1].offset) for topic, run in runs.items()]
     delta = delta_of(
         outcome, spans, partition=partition, events=len(inbounds), dead_letters=len(decoded.dead_letters)
     )
     delta = replace(delta, folded=engine.folded())
-    slates = [(_key(slate), encode_slate(slate), NO_HEADERS) for slate in outcome.slates.wire]
+    slates = _slates(outcome)
     rewards = [(_key(reward), encode_reward(reward), NO_HEADERS) for reward in outcome.rewards]
     deltas = [(b"%d" % partition, encode_delta(delta), NO_HEADERS)]
     return Result(
@@ -171,6 +173,23 @@ def work(
         laps=Laps(decoded_at - started, read_at - decoded_at, decided_at - read_at, clock() - decided_at),
         last_error=decoded.last_error,
     )
+
+
+def _profiles(outcome: Outcome) -> list[tuple[bytes, bytes | None]]:
+    """The changed profiles, encoded; None for a user who is forgotten."""
+    gone = {key for key, _ in outcome.forgotten if outcome.profiles[key] == NEW_PROFILE}
+    return [
+        (key.encode(), None if key in gone else encode_profile(profile))
+        for key, profile in outcome.profiles.items()
+    ]
+
+
+def _slates(outcome: Outcome) -> list[Row]:
+    """The slates, encoded, and a tombstone behind those of a user who is forgotten."""
+    rows: list[Row] = [(_key(slate), encode_slate(slate), NO_HEADERS) for slate in outcome.slates.wire]
+    for key, before in reversed(outcome.forgotten):
+        rows.insert(before, (key.encode(), None, NO_HEADERS))
+    return rows
 
 
 def _in_log_order(runs: Sequence[Sequence[Record]]) -> Sequence[Record]:

@@ -69,7 +69,7 @@ def test_example_events_are_read_and_come_back(topic, value):
 
 
 def test_example_ids_may_be_numbers():
-    _, purchase, least = [
+    _, purchase, least, wish = [
         decode_event(value.encode(), Origin("clicks", 0, 5, NOW), EventRules())
         for value in examples("events", "clicks")
     ]
@@ -77,6 +77,7 @@ def test_example_ids_may_be_numbers():
         "4821193",
         ["sku-1184422", "553210"],
     )
+    assert (wish.type, wish.key) == ("forget", "u-4821193")
     assert (least.type, least.user_id, least.time, least.event_id) == ("click", "a-17", NOW, "clicks-0-5")
 
 

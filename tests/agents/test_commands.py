@@ -18,7 +18,12 @@ NOBODY = "127.0.0.1:1"
 """An address where no broker answers."""
 NAMES = [
     ["demo"],
+    ["dlq", "drop"],
+    ["dlq", "list"],
+    ["dlq", "redrive"],
+    ["dlq", "show"],
     ["drill"],
+    ["forget"],
     ["kafka"],
     ["worker"],
     ["topics", "create"],

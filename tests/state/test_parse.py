@@ -140,6 +140,12 @@ class TestItems:
             parse(type=type_, user_id="u")
         assert caught.value.reason == "missing_item"
 
+    def test_a_wish_to_be_forgotten_needs_a_user_alone(self):
+        wish = parse(type="forget", user_id="u")
+        assert (wish.type, wish.key, wish.items) == ("forget", "u", ())
+        with pytest.raises(InvalidEvent, match="missing_user"):
+            parse(type="forget")
+
     def test_a_search_needs_no_item_and_an_impression_of_a_slate_neither(self):
         assert parse(type="search", user_id="u", query="x").items == ()
         assert parse(type="impression", user_id="u", slate_id="s").items == ()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from state.event import EVENT_TYPES, POSITIVE_TYPES, TYPE_CODES, Event, EventItem
+from state.event import EVENT_TYPES, FORGET, POSITIVE_TYPES, TYPE_CODES, Event, EventItem
 from state.profile import MAX_ITEMS, MAX_SEEN, NEW_PROFILE, SEEN_BYTES, OpenSlate
 from state.session import (
     FAR,
@@ -331,3 +331,9 @@ def test_session_keys_and_hashes_are_the_same_in_every_process():
 def test_a_gap_must_be_positive():
     with pytest.raises(ValueError, match="gap_ms must be at least 1"):
         SessionRules(gap_ms=0)
+
+
+def test_a_user_who_is_forgotten_is_new_whatever_the_id_of_the_wish():
+    known = fold_event(NEW_PROFILE, event(0, "a", event_id="e"), RULES).profile
+    folded = fold_event(known, event(1, type_=FORGET, event_id="e"), RULES)
+    assert folded == (NEW_PROFILE, (), False, False)

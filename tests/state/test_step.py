@@ -9,7 +9,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from state.attribution import answer, open_slate
-from state.event import EVENT_TYPES, HEARTBEAT_TENANT, Event, EventItem, Inbound, Origin
+from state.event import EVENT_TYPES, FORGET, HEARTBEAT_TENANT, Event, EventItem, Inbound, Origin
 from state.exposure import HOWS
 from state.policy.context import CONTEXT_SIZE
 from state.profile import NEW_PROFILE
@@ -129,7 +129,7 @@ def test_the_first_event_of_a_user_is_feedback_on_nothing():
 def test_a_duplicate_changes_nothing_and_asks_for_nothing():
     once = step([inbound(0)], {}, decide, RULES)
     again = step([inbound(1, event_id="e0")], once.profiles, never, RULES)
-    assert again == ({}, Slates.of(()), [], [], 1, [], [])
+    assert again == ({}, Slates.of(()), [], [], 1, [], [], [])
 
 
 def test_a_duplicate_within_one_run_counts_once():
@@ -137,6 +137,26 @@ def test_a_duplicate_within_one_run_counts_once():
     assert outcome.duplicates == 1
     assert [slate.trigger.offset for slate in outcome.slates] == [0, 2]
     assert sum(outcome.profiles["ann"].counts) == 2
+
+
+def test_a_user_who_is_forgotten_is_as_new_and_nobody_else_notices():
+    run = random_inbounds(5)
+    wish = inbound(len(run), "u1", kind=FORGET, items=())
+    without = step(run, {}, decide, RULES)
+    outcome = step([*run, wish], {}, decide, RULES)
+    assert outcome.profiles == {**without.profiles, "u1": NEW_PROFILE}
+    assert outcome.forgotten[-1] == ("u1", len(without.slates))
+    assert outcome._replace(profiles=without.profiles, forgotten=without.forgotten) == without
+
+
+def test_feedback_before_a_user_is_forgotten_is_joined_and_feedback_after_it_is_not():
+    first = step([inbound(0, item="i9")], {}, decide, RULES)
+    wish = inbound(2, kind=FORGET, items=())
+    run = [inbound(1, item="i1"), wish, inbound(3, item="i2")]
+    outcome = step(run, first.profiles, decide, RULES)
+    assert [reward.event_id for reward in outcome.rewards] == ["e1"]
+    assert sum(outcome.profiles["ann"].counts) == 1
+    assert [each.slate_id for each in outcome.profiles["ann"].open_slates] == ["events-0-3"]
 
 
 def test_the_same_event_id_of_another_user_is_no_duplicate():
@@ -182,7 +202,9 @@ def random_inbounds(seed, count=60):
             offset,
             user=f"u{draw.randrange(4)}",
             item=f"i{draw.randrange(9)}",
-            kind=draw.choice((*EVENT_TYPES, "click", "purchase", "refund")),
+            kind=draw.choice((*EVENT_TYPES, "click", "purchase", "refund"))
+            if draw.random() > 0.02
+            else FORGET,
             event_id=f"e{draw.randrange(count)}",
             order_id=draw.choice((None, "o1")),
             slate_id=draw.choice((None, None, f"events-0-{max(0, offset - draw.randrange(9))}")),
@@ -200,17 +222,23 @@ class Book(NamedTuple):
     rewards: list
     exposed: list
     unattributed: list
+    forgotten: list
+    """User and how many slates came before."""
+    duplicates: list
 
 
 def by_the_book(inbounds, rules=RULES):
     """One event at a time, rewards first: the definition of the step."""
-    book = Book({}, [], [], [], [])
+    book = Book({}, [], [], [], [], [], [])
     for each in inbounds:
         event = each.event
         before = book.profiles.get(event.key, NEW_PROFILE)
         folded = fold_event(before, event, rules.session)
         if folded.duplicate:
+            book.duplicates.append(1)
             continue
+        if event.type == FORGET:
+            book.forgotten.append((event.key, len(book.slates)))
         found = answer(waiting_in(before), event, rules.reward, rules.exposing)
         book.rewards.extend(found.rewards)
         book.exposed.extend(found.exposed)
@@ -231,19 +259,19 @@ def by_the_book(inbounds, rules=RULES):
 def test_the_result_does_not_depend_on_how_the_log_is_cut(seed, lengths, exposing):
     inbounds = random_inbounds(seed)
     rules = StepRules(exposing=exposing)
-    book, duplicates = Book({}, [], [], [], []), 0
+    book = Book({}, [], [], [], [], [], [])
     start = 0
     for length in [*lengths, len(inbounds)]:
         outcome = step(inbounds[start : start + length], book.profiles, decide, rules)
         start += length
         book.profiles.update(outcome.profiles)
+        book.forgotten.extend((key, before + len(book.slates)) for key, before in outcome.forgotten)
         book.slates.extend(outcome.slates)
         book.rewards.extend(outcome.rewards)
         book.exposed.extend(outcome.exposed)
         book.unattributed.extend(outcome.unattributed)
-        duplicates += outcome.duplicates
+        book.duplicates.extend([1] * outcome.duplicates)
     assert book == by_the_book(inbounds, rules)
-    assert duplicates == len(inbounds) - sum(sum(p.counts) for p in book.profiles.values())
 
 
 def test_the_random_logs_of_these_tests_have_everything_in_them():
@@ -256,6 +284,8 @@ def test_the_random_logs_of_these_tests_have_everything_in_them():
     reasons = {"organic", "unknown_slate", "duplicate_order", "refund_without_purchase"}
     assert reasons <= {reason for outcome in outcomes for reason in outcome.unattributed}
     assert any(profile.touched for outcome in outcomes for profile in outcome.profiles.values())
+    assert any(NEW_PROFILE in outcome.profiles.values() for outcome in outcomes)
+    assert any(outcome.profiles[key] != NEW_PROFILE for outcome in outcomes for key, _ in outcome.forgotten)
     for inbounds, outcome in zip(logs, outcomes, strict=True):
         assert outcome.duplicates
         assert len(outcome.slates) < len(inbounds) - outcome.duplicates

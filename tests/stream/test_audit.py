@@ -219,6 +219,36 @@ def test_heartbeats_are_held_to_the_same_promises(tamper: Any, said_of: str, cou
 
 
 # At least once ---------------------------------------------------------------------------------------
+def with_a_wish(it: _Partition | None = None) -> _Partition:
+    """The honest log, and at its end the wish to forget `u1`, obeyed."""
+    partition = it or processed()
+    wish = record({"type": "forget", "user_id": "u1"}, len(partition.inputs["events"]))
+    result = work(0, {"events": [wish]}, DictStore(), ENGINE)
+    partition.inputs["events"].append(wish)
+    partition.cycles += [_Cycle(decode_delta(value), wish.timestamp) for _, value, _ in result.deltas]
+    partition.tombstones.update(key for key, _, _ in result.slates)
+    partition.profiles.pop(b"u1", None)
+    return partition
+
+
+def test_a_user_who_was_forgotten_has_no_profile_and_a_tombstone_among_the_slates() -> None:
+    report = checked(with_a_wish())
+    assert report.is_clean, report
+    assert report.forgotten == 1
+
+
+@pytest.mark.parametrize(
+    ("tamper", "said_of"),
+    [
+        (lambda it: it.tombstones.clear(), "forgotten_different"),
+        (lambda it: it.profiles.update({b"u1": b"back"}), "profiles_different"),
+    ],
+    ids=["no tombstone", "a profile"],
+)
+def test_a_user_who_was_not_forgotten_is_found(tamper, said_of: str) -> None:
+    partition = with_a_wish()
+    tamper(partition)
+    assert getattr(checked(partition), said_of) == 1
 
 
 def repeat_a_dead_letter(it: _Partition) -> None:

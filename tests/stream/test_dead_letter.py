@@ -1,10 +1,19 @@
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from state.errors import InvalidEvent, TooManyDeadLetters
 from state.event import Origin
-from stream.dead_letter import MAX_EXCEPTION, DeadLetterLimit, DeadLetterPolicy, dead_letter
+from stream.dead_letter import (
+    LAST_ADDED,
+    MAX_EXCEPTION,
+    REDRIVEN,
+    DeadLetterLimit,
+    DeadLetterPolicy,
+    dead_letter,
+    redriven_of,
+)
 
 ERROR = InvalidEvent("wrong_type", "Expected `object` - at `$.items[0]`")
 
@@ -23,6 +32,7 @@ def test_a_dead_letter_says_what_where_and_when():
         "dlq.source.partition": b"3",
         "dlq.source.offset": b"17",
         "dlq.first_failed_at": b"2025-11-22T17:03:21.512Z",
+        "dlq.attempt": b"1",
         "dlq.app_version": b"0.1.0",
     }
 
@@ -45,6 +55,39 @@ def test_a_retry_writes_the_same_dead_letter():
 def test_of_a_dead_letter_twice_the_last_headers_count():
     _, _, headers = letter(headers=(("dlq.reason", b"not_json"),))
     assert dict(headers)["dlq.reason"] == b"wrong_type"
+
+
+def redriven(**fields):
+    said = {"attempt": 1, "reason": "too_large", "topic": "views", "partition": 2, "offset": 5}
+    return REDRIVEN, msgspec.json.encode(said | {"failed_at": "2025-11-20T00:00:00.000Z"} | fields)
+
+
+def test_a_record_that_was_sent_again_names_its_first_failure_and_how_often_it_failed():
+    _, _, headers = letter(headers=(("trace", b"1"), redriven(attempt=2)))
+    said = dict(headers)
+    assert said["dlq.attempt"] == b"3"
+    assert said["dlq.first_failed_at"] == b"2025-11-20T00:00:00.000Z"
+    first = [said[f"dlq.first.{name}"] for name in ("reason", "topic", "partition", "offset")]
+    assert first == [b"too_large", b"views", b"2", b"5"]
+    assert said["dlq.reason"] == b"wrong_type"
+    assert said["dlq.source.offset"] == b"17"
+    assert headers[-1][0] == LAST_ADDED
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (),
+        ((REDRIVEN, b"{"),),
+        ((REDRIVEN, b"\xff"),),
+        ((REDRIVEN, b'{"attempt": "many"}'),),
+        (redriven(), ("later", b"")),
+    ],
+    ids=["none", "no JSON", "no text", "no number", "not the last"],
+)
+def test_what_a_producer_wrote_under_that_name_counts_as_nothing(headers):
+    assert redriven_of(headers) is None
+    assert dict(letter(headers=headers)[2])["dlq.attempt"] == b"1"
 
 
 def test_a_message_is_cut_and_always_encodable():

@@ -5,6 +5,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 from itertools import pairwise
 
 import pytest
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from state.errors import DamagedCopy, DiskFault
 from stream.codecs import Marker, encode_marker
-from stream.store import MARKER, Memory, PartitionStore
+from stream.store import MARKER, MOST_AGE_SECONDS, Memory, PartitionStore
+from stream.topics import PROFILES_CONFIG
 
 MEMORY = Memory(cache_bytes=1 << 20, write_buffer_bytes=1 << 16)
 
@@ -114,6 +116,20 @@ def test_a_copy_behind_the_changelog_is_kept(store):
     again = PartitionStore.opened(store.path, MEMORY, changelog_end=5)
     assert (again.position, again.get([b"ann"])) == (5, [b"1"])
     again.close()
+
+
+@pytest.mark.parametrize(("days", "kept"), [(5.9, True), (6.1, False)])
+def test_a_copy_that_may_lack_tombstones_is_rebuilt(store, days, kept):
+    written = time.time()
+    store.apply([(b"ann", b"1")], {}, 5)
+    store.close()
+    again = PartitionStore.opened(store.path, MEMORY, changelog_end=5, now=written + 86_400 * days)
+    assert (again.position, again.get([b"ann"])) == ((5, [b"1"]) if kept else (0, [None]))
+    again.close()
+
+
+def test_tombstones_stay_longer_in_the_changelog_than_a_copy_is_trusted():
+    assert int(PROFILES_CONFIG["delete.retention.ms"]) > 1000 * MOST_AGE_SECONDS
 
 
 def test_a_copy_of_a_changelog_that_was_created_again_is_emptied(store):

@@ -231,6 +231,18 @@ def test_a_duplicate_and_a_dead_letter_are_said_as_such() -> None:
     ]
 
 
+def test_a_user_who_is_forgotten_begins_anew() -> None:
+    log = Log()
+    timeline = log.timeline("u")
+    log.cycle(events=one_user(click("u", "i1"), {"type": "forget", "user_id": "u"}, click("u", "i2")))
+    _, wish, after = map(happened, told(timeline, log))
+    assert (wish.shown, wish.is_unanswered, wish.state.session) == (None, False, "untouched")
+    assert (wish.state.left, wish.state.open_slates) == (("i1",), ())
+    assert after.shown is not None
+    assert after.shown.change.is_first
+    assert [encode_profile(timeline.profile)] == log.store.get([b"u"])
+
+
 def test_an_event_that_asks_for_no_slate_is_told_without_one() -> None:
     log = Log()
     timeline = log.timeline("u")

@@ -3,11 +3,13 @@
 import pytest
 
 from state.event import EventRules, Origin
-from stream.codecs import decode_event, decode_profile, decode_slate, encode_profile
+from state.profile import NEW_PROFILE
+from stream.codecs import decode_delta, decode_event, decode_profile, decode_slate, encode_profile
 from stream.refold import deltas_of
-from stream.user_history import NoSuchPast, check_time, fold_user, is_of, slate_id_of
+from stream.user_history import FORGOTTEN, NoSuchPast, check_time, fold_user, is_of, slate_id_of
+from stream.work import work
 from tests.stream.pasts import SETTINGS, Worker, World
-from tests.stream.records import T, record
+from tests.stream.records import DictStore, T, click, engine, record, records
 
 USER = "u3"
 ALWAYS = 1 << 60
@@ -112,3 +114,21 @@ def test_a_time_before_the_log_and_one_before_the_user_are_told_apart():
 def test_the_profile_of_the_last_moment_can_be_read():
     world, log = world_of()
     assert decode_profile(folded(world, log).written[-1]).counts
+
+
+def test_a_user_who_was_forgotten_begins_anew():
+    log = records(
+        [click(USER, "i1"), click(USER, "i2"), {"type": "forget", "user_id": USER}, click(USER, "i3")]
+    )
+    store, cycles, written = DictStore(), [], []
+    for start, end in ((0, 2), (2, 3), (3, 4)):
+        result = work(0, {"events": log[start:end]}, store, engine())
+        store.apply(result)
+        cycles += [(record(value), decode_delta(value)) for _, value, _ in result.deltas]
+        written.append(dict(result.changelog)[USER.encode()] or FORGOTTEN)
+    history = fold_user(SETTINGS, USER, {"events": log}, cycles, {}, ALWAYS)
+    assert written[1] == FORGOTTEN
+    assert list(history.written) == written
+    assert history.profile.items == ("i3",)
+    until = fold_user(SETTINGS, USER, {"events": log}, cycles, {}, log[2].timestamp)
+    assert (until.profile, until.written[until.last]) == (NEW_PROFILE, FORGOTTEN)

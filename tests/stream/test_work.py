@@ -227,6 +227,33 @@ def test_the_dead_letters_of_each_topic_are_counted_apart():
     }
 
 
+def forget(user):
+    return {"type": "forget", "user_id": user}
+
+
+def test_a_user_who_is_forgotten_has_tombstones_behind_the_profile_and_the_slates_before():
+    store = DictStore()
+    store.apply(run([click("ann", "shoe"), click("bob", "shoe")], store))
+    result = run([click("ann", "sock"), forget("ann"), click("bob", "sock")], store, start=2)
+    rows = dict(result.changelog)
+    assert rows[b"ann"] is None
+    assert decode_profile(rows[b"bob"]).items == ("shoe", "sock")
+    assert [(key, value is None) for key, value, _ in result.slates] == [
+        (b"ann", False),
+        (b"ann", True),
+        (b"bob", False),
+    ]
+    assert delta_of(result).events == 3
+
+
+def test_a_user_who_comes_back_in_the_same_cycle_begins_anew():
+    store = DictStore()
+    store.apply(run([click("ann", "shoe")], store))
+    result = run([forget("ann"), click("ann", "sock")], store, start=1)
+    assert decode_profile(dict(result.changelog)[b"ann"]).items == ("sock",)
+    assert [value is None for _, value, _ in result.slates] == [True, False]
+
+
 # Cuts ----------------------------------------------------------------------------------------------
 
 
