@@ -27,6 +27,7 @@ from state.simulation.config import ShopConfig, demo_config
 from stream.broker import Broker, BrokerError
 from stream.child import ended
 from stream.config import Settings, load_settings
+from stream.connection import connection
 from stream.entry_points import installed
 from stream.formats import FORMATS
 from stream.inspection import as_json, inspect_user
@@ -176,7 +177,7 @@ def worker() -> None:
 
     loaded = load_settings()
     # Before faust starts, so that what is missing is one line and not a log.
-    asyncio.run(check_topics(loaded.broker, topic_specs(loaded)))
+    asyncio.run(check_topics(connection(loaded), topic_specs(loaded)))
     run_worker(loaded)
 
 
@@ -184,7 +185,7 @@ def worker() -> None:
 def topics_create() -> None:
     """Create every topic that is missing, with its configuration; the others stay as they are."""
     settings = load_settings()
-    created = asyncio.run(create_topics(settings.broker, topic_specs(settings)))
+    created = asyncio.run(create_topics(connection(settings), topic_specs(settings)))
     out.print("\n".join(f"created {name}" for name in created) or "nothing to create", highlight=False)
 
 
@@ -193,7 +194,7 @@ def topics_check() -> None:
     """Compare the topics with what the settings ask for; every difference is listed, with what to do."""
     settings = load_settings()
     specs = topic_specs(settings)
-    asyncio.run(check_topics(settings.broker, specs))
+    asyncio.run(check_topics(connection(settings), specs))
     out.print(f"{len(specs)} topics are as they should be")
 
 

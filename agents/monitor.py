@@ -11,6 +11,7 @@ import typer
 from agents.options import milliseconds_of, quiet
 from state.errors import SetupError
 from stream.config import load_settings
+from stream.connection import connection
 from stream.interrupt import Interruptible
 from stream.topics import check_topics, topic_specs
 
@@ -38,6 +39,6 @@ def monitor(
     begin = milliseconds_of(since)
     quiet()
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(message)s")
-    asyncio.run(check_topics(settings.broker, topic_specs(settings)))
+    asyncio.run(check_topics(connection(settings), topic_specs(settings)))
     with Interruptible() as until, contextlib.suppress(KeyboardInterrupt):
         until.run(MonitorProcess(settings, begin).run())

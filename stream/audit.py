@@ -20,6 +20,7 @@ from state.slate import Delta, Slate, Trigger
 from state.slates import Asked, Slates
 from stream.codecs import decode_delta, decode_slate
 from stream.config import Settings
+from stream.connection import connection
 from stream.reading import read_topic
 from stream.work import Engine, Record, work
 from stream.worker import event_rules, step_rules
@@ -157,18 +158,18 @@ async def _read(settings: Settings) -> dict[int, _Partition]:
     """All topics but the catalogue, by partition."""
     partitions = {number: _Partition() for number in range(settings.partitions)}
     for topic in settings.input_topics:
-        async for record in read_topic(settings.broker, topic):
+        async for record in read_topic(connection(settings), topic):
             partitions[record.partition].inputs[topic].append(record)
-    async for record in read_topic(settings.broker, settings.deltas_topic):
+    async for record in read_topic(connection(settings), settings.deltas_topic):
         cycle = _Cycle(decode_delta(record.value or b""), record.timestamp)
         partitions[record.partition].cycles.append(cycle)
-    async for record in read_topic(settings.broker, settings.slates_topic):
+    async for record in read_topic(connection(settings), settings.slates_topic):
         partitions[record.partition].slates.append(record.value or b"")
-    async for record in read_topic(settings.broker, settings.rewards_topic):
+    async for record in read_topic(connection(settings), settings.rewards_topic):
         partitions[record.partition].rewards[record.value or b""] += 1
-    async for record in read_topic(settings.broker, settings.dlq_topic):
+    async for record in read_topic(connection(settings), settings.dlq_topic):
         partitions[record.partition].dead_letters[record.key, record.value] += 1
-    async for record in read_topic(settings.broker, settings.profiles_topic):
+    async for record in read_topic(connection(settings), settings.profiles_topic):
         if record.key is not None and record.value is not None and not record.key.startswith(b"\x00"):
             partitions[record.partition].profiles[record.key] = record.value
     return partitions

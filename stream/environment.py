@@ -26,6 +26,10 @@ MESSAGES: Final = {
 """Plain words for pydantic's error types, filled from its error context."""
 
 
+SECRETS: Final = frozenset({"kafka_key_password", "kafka_sasl_password"})
+"""Settings whose values are never shown."""
+
+
 class ConfigError(SetupError):
     """Settings that are misspelt, wrong or do not fit each other.
 
@@ -79,7 +83,10 @@ def problems(error: ValidationError) -> Iterator[str]:
         context = {name: _short(value) for name, value in found.get("ctx", {}).items()}
         told = MESSAGES.get(found["type"], found["msg"]).format(**context)
         if found["loc"]:
-            yield f"{env_name(str(found['loc'][0]))}: {found['input']!r} {told}"
+            name = str(found["loc"][0])
+            # What was given for a secret must not be told, right or wrong.
+            given = "what was given" if name in SECRETS else repr(found["input"])
+            yield f"{env_name(name)}: {given} {told}"
         else:
             yield from told.splitlines()
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from stream.config import Settings
 from stream.environment import env_name
 from stream.operator_settings import OperatorSettings
+from stream.security_settings import SecuritySettings
 
 
 class SettingRow(NamedTuple):
@@ -18,8 +19,8 @@ class SettingRow(NamedTuple):
 
 
 def settings_table(settings: Settings) -> list[SettingRow]:
-    """One row per setting, in the order of the class; at the end those of operators."""
-    fields = sorted(Settings.model_fields.items(), key=lambda pair: pair[0] in OperatorSettings.model_fields)
+    """One row per setting, in the order of the class; at the end those of security and of operators."""
+    fields = sorted(Settings.model_fields.items(), key=lambda pair: _part(pair[0]))
     return [
         SettingRow(
             env_name(name),
@@ -30,6 +31,13 @@ def settings_table(settings: Settings) -> list[SettingRow]:
         )
         for name, field in fields
     ]
+
+
+def _part(name: str) -> int:
+    """Where in the table: 0 first."""
+    if name in OperatorSettings.model_fields:
+        return 2
+    return int(name in SecuritySettings.model_fields)
 
 
 def _shown(value: object) -> str:

@@ -42,6 +42,7 @@ from state.step import Decide, StepRules
 from stream import faults
 from stream.app import AppInput
 from stream.config import DAY, Settings
+from stream.connection import connection
 from stream.entry_points import OWN_POLICIES
 from stream.faults import parse_fault_point
 from stream.followed import followed_topics, learning_config
@@ -96,7 +97,7 @@ class Worker:
         self.metrics = WorkerMetrics()
         self._plugged = plugged_sources(settings.sources, self.metrics)
         self.replica = Replica(
-            settings.broker,
+            connection(settings),
             topics=followed_topics(settings),
             config=model_config(settings),
             learning=learning_config(settings),
@@ -144,7 +145,7 @@ class Worker:
         quieten()
         for line in advice(self._settings):
             log.warning(line)
-        await check_topics(self._settings.broker, topic_specs(self._settings))
+        await check_topics(connection(self._settings), topic_specs(self._settings))
         await asyncio.gather(
             asyncio.to_thread(warm, self._settings, self._plugged),
             end_open_transaction(self._former, self._settings),
@@ -210,13 +211,16 @@ def told(metrics: Metrics) -> str:
 def publisher(settings: Settings, transactional_id: str) -> Publisher:
     """How this worker writes, by its processing guarantee."""
     if settings.processing_guarantee == "at_least_once":
-        return Publisher(settings.broker, client_id=settings.app_id)
+        return Publisher(
+            connection(settings), client_id=settings.app_id, compression=settings.kafka_compression
+        )
     return TransactionalPublisher(
-        settings.broker,
+        connection(settings),
         client_id=settings.app_id,
         transactional_id=transactional_id,
         group_id=settings.app_id,
         timeout_seconds=settings.transaction_timeout_seconds,
+        compression=settings.kafka_compression,
     )
 
 
