@@ -26,6 +26,7 @@ from state.event import DEFAULT_TENANT
 from state.simulation.config import ShopConfig, demo_config
 from stream.broker import Broker, BrokerError
 from stream.child import ended
+from stream.cluster import check_cluster
 from stream.config import Settings, load_settings
 from stream.connection import connection
 from stream.entry_points import installed
@@ -41,7 +42,7 @@ from stream.screens.replay import ReplayScreen, print_items, print_report
 from stream.screens.settings import print_model, print_plugins, print_settings
 from stream.settings_table import settings_table
 from stream.times import now_ms
-from stream.topics import check_topics, create_topics, topic_specs
+from stream.topics import create_topics, topic_specs
 
 if TYPE_CHECKING:
     from stream.simulate import SimulateOptions
@@ -177,7 +178,7 @@ def worker() -> None:
 
     loaded = load_settings()
     # Before faust starts, so that what is missing is one line and not a log.
-    asyncio.run(check_topics(connection(loaded), topic_specs(loaded)))
+    asyncio.run(check_cluster(loaded, "worker"))
     run_worker(loaded)
 
 
@@ -193,9 +194,8 @@ def topics_create() -> None:
 def topics_check() -> None:
     """Compare the topics with what the settings ask for; every difference is listed, with what to do."""
     settings = load_settings()
-    specs = topic_specs(settings)
-    asyncio.run(check_topics(connection(settings), specs))
-    out.print(f"{len(specs)} topics are as they should be")
+    asyncio.run(check_cluster(settings, "worker"))
+    out.print(f"{len(topic_specs(settings))} topics are as they should be")
 
 
 @app.command(epilog="Example: [bold]FRESHSLATE_PARTITIONS=16 freshslate settings | grep PARTITIONS[/]")

@@ -10,10 +10,9 @@ import typer
 
 from agents.options import milliseconds_of, quiet
 from state.errors import SetupError
+from stream.cluster import check_cluster
 from stream.config import load_settings
-from stream.connection import connection
 from stream.interrupt import Interruptible
-from stream.topics import check_topics, topic_specs
 
 MONITOR_EXAMPLES = (
     "Examples: [bold]freshslate monitor[/], "
@@ -39,6 +38,6 @@ def monitor(
     begin = milliseconds_of(since)
     quiet()
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(message)s")
-    asyncio.run(check_topics(connection(settings), topic_specs(settings)))
+    asyncio.run(check_cluster(settings, "monitor"))
     with Interruptible() as until, contextlib.suppress(KeyboardInterrupt):
         until.run(MonitorProcess(settings, begin).run())

@@ -33,6 +33,8 @@ class Listener(NamedTuple):
     """PEM file of the private key (PKCS 8) and the certificate chain; of TLS."""
     client_ca_file: Path | None = None
     """PEM file of the authority of clients' certificates, which are then asked for."""
+    advertised: int | None = None
+    """Port that clients are told to connect to, where a proxy is before it."""
 
 
 class Secured(NamedTuple):
@@ -101,13 +103,14 @@ def server_properties(
     behind, told = (f",PROXIED://127.0.0.1:{each}" if proxied else "" for each in proxied or ("", ""))
     listeners = secured.listeners if secured else ()
     more = "".join(f",{each.name}://127.0.0.1:{each.port}" for each in listeners)
+    seen = "".join(f",{each.name}://127.0.0.1:{each.advertised or each.port}" for each in listeners)
     protocols = "".join(f",{each.name}:{each.protocol}" for each in listeners)
     settings = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
         "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{behind}{more}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}{told}{more}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}{told}{seen}",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT"
         + protocols,
         "inter.broker.listener.name": "PLAINTEXT",

@@ -18,6 +18,7 @@ from aiokafka.errors import SaslAuthenticationFailed
 from pydantic import SecretStr
 
 from stream.environment import ConfigError, env_name
+from stream.gate import guard
 from stream.security_settings import OAUTH, SASL, TLS, SecuritySettings
 
 CA_FILE: Final = "kafka_ca_file"
@@ -92,6 +93,7 @@ def connection(settings: Any) -> Connection:
     who = ""
     if protocol != "PLAINTEXT":
         security["security_protocol"] = protocol
+        guard()
     if protocol in TLS:
         security["ssl_context"] = tls_context(settings)
         if settings.kafka_cert_file is not None:

@@ -196,8 +196,8 @@ def _certificate(error: ssl.SSLCertVerificationError, host: str) -> str:
             f"{env_name('kafka_check_hostname')}=false lets any certificate of the same authority pass"
         )
     return (
-        f"its certificate comes from nobody we know ({error.verify_message}): set {env_name('kafka_ca_file')} "
-        "to the PEM file of the authority that signed it"
+        f"its certificate is from nobody we know ({error.verify_message}): set "
+        f"{env_name('kafka_ca_file')} to the PEM file of the authority that signed it"
     )
 
 
@@ -216,7 +216,7 @@ def _alert(error: ssl.SSLError, there: Connection) -> str:
 
 def _sasl(error: KafkaError, there: Connection) -> str:
     if isinstance(error, UnsupportedSaslMechanismError):
-        return f"does not know this {env_name('kafka_sasl_mechanism')}: ask its owner"
+        return f"has no such {env_name('kafka_sasl_mechanism')}: ask which one it has"
     if isinstance(error, IllegalSaslStateError):
         other = "SSL" if there.protocol in TLS else "PLAINTEXT"
         return f"asks nobody who they are on this port: set {env_name(PROTOCOL)}={other}, or use another port"

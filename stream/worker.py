@@ -41,6 +41,7 @@ from state.shortest import as_double
 from state.step import Decide, StepRules
 from stream import faults
 from stream.app import AppInput
+from stream.cluster import check_cluster
 from stream.config import DAY, Settings
 from stream.connection import connection
 from stream.entry_points import OWN_POLICIES
@@ -61,7 +62,6 @@ from stream.ranker import RankerFollower
 from stream.replica import Replica
 from stream.rules_file import RulesFile
 from stream.sizes import measure_build, measure_ranker, measure_sizes
-from stream.topics import check_topics, topic_specs
 from stream.transaction import Publisher, TransactionalPublisher
 from stream.watched_file import WatchedFile
 from stream.work import Engine, work
@@ -145,7 +145,7 @@ class Worker:
         quieten()
         for line in advice(self._settings):
             log.warning(line)
-        await check_topics(connection(self._settings), topic_specs(self._settings))
+        await check_cluster(self._settings, "worker")
         await asyncio.gather(
             asyncio.to_thread(warm, self._settings, self._plugged),
             end_open_transaction(self._former, self._settings),
