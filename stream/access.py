@@ -77,7 +77,7 @@ class AccessDenied(SetupError):
 
 
 def worker_needs(settings: Settings) -> list[Need]:
-    """Of a worker, `freshslate worker`, `freshslate topics check` and `freshslate retrain`'s own checks."""
+    """Of a worker, `freshslate worker`, and of `freshslate topics check`."""
     read = [*settings.input_topics, settings.items_topic, settings.rankers_topic]
     both = [settings.rewards_topic, settings.deltas_topic, settings.profiles_topic]
     written = [settings.slates_topic, *both, settings.dlq_topic]
@@ -96,7 +96,12 @@ def worker_needs(settings: Settings) -> list[Need]:
 def monitor_needs(settings: Settings) -> list[Need]:
     """Of `freshslate monitor`, which joins no group and writes nothing."""
     topics = (settings.slates_topic, settings.rewards_topic, settings.deltas_topic)
-    return [*(Need(TOPIC, name, READ) for name in topics), *_configs(settings)]
+    seen = [name for name in _all(settings) if name not in topics]
+    return [
+        *(Need(TOPIC, name, READ) for name in topics),
+        *(Need(TOPIC, name, DESCRIBE) for name in seen),
+        *_configs(settings),
+    ]
 
 
 def setup_needs(settings: Settings) -> list[Need]:

@@ -1,5 +1,6 @@
 """All settings as rows, for people."""
 
+from types import NoneType
 from typing import NamedTuple
 
 from stream.config import Settings
@@ -49,5 +50,9 @@ def _shown(value: object) -> str:
 
 
 def _choices(annotation: object) -> str:
-    names = getattr(annotation, "__args__", ()) if "Literal" in str(annotation) else ()
+    if "Literal" not in str(annotation):
+        return ""
+    parts = [part for part in getattr(annotation, "__args__", ()) if part is not NoneType]
+    # Of a setting that may be unset, the literal is one part of a union.
+    names = [name for part in parts for name in getattr(part, "__args__", (part,))]
     return f"[{' | '.join(map(str, names))}] " if names else ""

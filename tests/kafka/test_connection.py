@@ -182,6 +182,8 @@ async def test_what_acls_do_not_allow_is_named_before_anything_runs(
             assert "user lacking (SCRAM-SHA-512)" in str(caught.value)
             await apply(kafka.broker.address, lacking[number : number + 1], "User:lacking")
         await check_cluster(settings, "worker")
+        await apply(kafka.broker.address, ROLES["monitor"](settings), "User:owner")
+        await check_cluster(kafka.settings("owner", topic_prefix=prefix), "monitor")
 
 
 async def test_a_worker_with_the_documented_acls_answers_every_event_once_over_sasl_ssl(

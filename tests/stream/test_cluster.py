@@ -15,8 +15,8 @@ def test_each_setting_beyond_a_limit_is_told_with_the_brokers_own_name_for_it() 
     settings = load_settings(session_timeout_seconds=4.0, heartbeat_seconds=1.0)
     transaction, session = beyond(settings, dict(zip(LIMITS, (3_000, 6_000, 1_800_000), strict=True)))
     assert transaction == (
-        "FRESHSLATE_TRANSACTION_TIMEOUT_SECONDS: 4 is beyond the brokers' transaction.max.timeout.ms=3000: make "
-        "it at most 3"
+        "FRESHSLATE_TRANSACTION_TIMEOUT_SECONDS: 4 is beyond the brokers' transaction.max.timeout.ms=3000: "
+        "make it at most 3"
     )
     assert "group.min.session.timeout.ms=6000 and group.max.session.timeout.ms=1800000" in session
     assert "the brokers do not fit" in str(BrokerLimits([transaction]))
