@@ -5,9 +5,9 @@ is "Unable to bootstrap" to them. Here each server is asked once, and whoever is
 """
 
 import asyncio
-import logging
 import os
 import ssl
+from collections.abc import Set
 from typing import Final
 
 from aiokafka.conn import create_conn
@@ -25,10 +25,14 @@ from stream.connection import Connection, Where, as_connection
 from stream.environment import env_name
 from stream.security_settings import OAUTH, PROTOCOL, SASL, TLS
 
-log = logging.getLogger(__name__)
-
 ANSWER_SECONDS: Final = 5.0
 """How long a broker may take for each answer."""
+MOST_BROKERS: Final = 3
+"""Of a cluster, that are visited before a process starts."""
+ADVERTISED: Final = (
+    "answers, but no broker can be reached: {told}. Its advertised.listeners must name what this machine can "
+    "reach"
+)
 EXPIRED: Final = 10
 """OpenSSL's number of a certificate that has expired (X509_V_ERR_CERT_HAS_EXPIRED); 9: not valid yet."""
 NOT_YET: Final = 9
@@ -74,7 +78,10 @@ class BrokerRefusesError(SetupError):
 
 
 async def knock(where: Where) -> None:
-    """Connect to the first server that answers, say who we are, ask for nothing, and leave.
+    """Connect to the first server that answers, say who we are, ask for its brokers, and visit these too.
+
+    Clients use servers only to learn of brokers, under the names that those give themselves
+    (`advertised.listeners`), which may be others, not to be reached from here.
 
     Raises:
         BrokerUnreachableError: no broker answers.
@@ -84,21 +91,44 @@ async def knock(where: Where) -> None:
     detail = "no server is named"
     for server in there.servers.split(","):
         host, _, port = server.strip().rpartition(":")
-        host = host.strip("[]")
         if not port.isdecimal():
             detail = f"{server!r} is not host:port"
             continue
-        try:
-            await _visit(there, host, int(port))
-        except TimeoutError:
-            detail = f"no answer within {ANSWER_SECONDS:g} s"
-        except (OSError, KafkaError, ValueError) as error:
-            if (refusal := await _refusal(error, there, host, int(port))) is not None:
-                raise BrokerRefusesError(server.strip(), refusal) from None
-            detail = _plain(error)
-        else:
+        place = (host.strip("[]"), int(port))
+        brokers, detail = await _tried(there, *place)
+        if not detail:
+            await _visit_brokers(there, server.strip(), brokers - {place})
             return
     raise BrokerUnreachableError(there.servers, detail)
+
+
+async def _visit_brokers(there: Connection, server: str, brokers: Set[tuple[str, int]]) -> None:
+    """Try some of the brokers that a server tells of; one that answers is enough: others may be ending."""
+    told = ""
+    for host, port in sorted(brokers)[:MOST_BROKERS]:
+        _, detail = await _tried(there, host, port)
+        if not detail:
+            return
+        told = f"{server} says that clients are to connect to {host}:{port}, and there: {detail}"
+    if told:
+        raise BrokerRefusesError(server, ADVERTISED.format(told=told))
+
+
+async def _tried(there: Connection, host: str, port: int) -> tuple[Set[tuple[str, int]], str]:
+    """The brokers that a server tells of, and why it cannot be had.
+
+    Raises:
+        BrokerRefusesError: it does not let us in.
+    """
+    try:
+        return await _visit(there, host, port), ""
+    except TimeoutError:
+        return frozenset(), f"no answer within {ANSWER_SECONDS:g} s"
+    except (OSError, KafkaError, ValueError) as error:
+        if (refusal := await _refusal(error, there, host, port)) is not None:
+            address = f"{host}:{port}"
+            raise BrokerRefusesError(address, refusal) from None
+        return frozenset(), _plain(error)
 
 
 async def why_not(where: Where) -> str | None:
@@ -112,7 +142,8 @@ async def why_not(where: Where) -> str | None:
     return None
 
 
-async def _visit(there: Connection, host: str, port: int) -> None:
+async def _visit(there: Connection, host: str, port: int) -> Set[tuple[str, int]]:
+    """Host and port of every broker, as the one asked knows them."""
     connection = await create_conn(
         host,
         port,
@@ -128,6 +159,7 @@ async def _visit(there: Connection, host: str, port: int) -> None:
             # rest of that refusal.
             message = "the broker does not take the token"
             raise SaslAuthenticationFailed(message)
+        return {(each[1], each[2]) for each in answer.brokers}
     finally:
         connection.close()
 

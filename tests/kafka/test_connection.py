@@ -129,10 +129,14 @@ async def test_whatever_keeps_us_out_is_one_error_that_says_what_to_do(kafka: Se
         assert PASSWORD not in str(caught.value), name
         assert "docs/security.md" in str(caught.value), name
     mutual = {"at": "MUTUAL", "kafka_security_protocol": "SSL", "kafka_cert_file": "client"}
-    for change in ({}, {"kafka_sasl_mechanism": "PLAIN"}, {"provider": "token"}, mutual):
-        await knock(connection(settings_of(kafka, change)))
+    async with line(kafka):
+        for change in ({}, {"kafka_sasl_mechanism": "PLAIN"}, {"provider": "token"}, mutual):
+            await knock(connection(settings_of(kafka, change)))
     with pytest.raises(BrokerUnreachableError, match="refused"):
         await knock(connection(kafka.settings(broker=kafka.at("PROXY"))))
+    # It is there, and sends clients to a place that is not.
+    with pytest.raises(BrokerRefusesError, match=r"connection refused. Its advertised\.listeners must"):
+        await knock(connection(settings_of(kafka, {})))
 
 
 async def test_a_worker_with_a_wrong_password_connects_once_says_so_and_ends(
