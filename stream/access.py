@@ -173,8 +173,11 @@ async def _allowed(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> Mapping
     answer = await admin._send_request(_AllowedRequest(topics))
     allowed = {}
     for code, name, _, _, operations in answer.topics:
-        known = operations if operations != _NOT_TOLD else -1
-        allowed[name] = 0 if code == _TOPIC_REFUSED else -1 if code else known
+        if code == _TOPIC_REFUSED:
+            # It may not be seen, so not read or written either; of its configuration nothing is known.
+            allowed[name] = 1 << OPERATIONS[DESCRIBE_CONFIGS]
+        else:
+            allowed[name] = -1 if code or operations == _NOT_TOLD else operations
     return allowed
 
 
