@@ -14,7 +14,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from deploy.kafka.acls import apply
-from state.event import Event
+from state.event import Event, EventItem
 from stream.access import (
     GROUP,
     READ,
@@ -242,7 +242,8 @@ async def test_a_worker_with_the_documented_acls_answers_every_event_once_over_s
             await it.started()
             now = int(time.time() * 1000)
             again = [
-                Event(event_id=f"r{n}", type="click", user_id="u0", item_id="i1", time=now) for n in range(20)
+                Event(event_id=f"r{n}", type="click", user_id="u0", items=(EventItem("i1"),), time=now)
+                for n in range(20)
             ]
             replayed = await replay(owner, EventList(again))
             sent = await packed_events(owner) + replayed.sent
