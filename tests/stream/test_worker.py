@@ -468,5 +468,5 @@ async def test_a_start_ends_what_its_folders_last_worker_left_open(tmp_path, sta
 
     monkeypatch.setattr(second.replica, "run", follow)
     await second.start()
-    assert ended == [(first._transactional_id, "localhost:9092")]
+    assert [(who, str(where)) for who, where in ended] == [(first._transactional_id, "localhost:9092")]
     await second.stop()
