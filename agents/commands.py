@@ -28,7 +28,9 @@ from state.event import DEFAULT_TENANT
 from state.simulation.config import ShopConfig, demo_config
 from stream.broker import Broker, BrokerError
 from stream.child import ended
+from stream.cluster import check_cluster
 from stream.config import Settings, load_settings
+from stream.connection import connection
 from stream.entry_points import installed
 from stream.formats import FORMATS
 from stream.inspection import as_json, inspect_user
@@ -42,7 +44,7 @@ from stream.screens.replay import ReplayScreen, print_items, print_report
 from stream.screens.settings import print_model, print_plugins, print_settings
 from stream.settings_table import settings_table
 from stream.times import now_ms
-from stream.topics import check_topics, create_topics, topic_specs
+from stream.topics import create_topics, topic_specs
 
 if TYPE_CHECKING:
     from stream.simulate import SimulateOptions
@@ -168,7 +170,7 @@ def worker() -> None:
 
     loaded = load_settings()
     # Before faust starts, so that what is missing is one line and not a log.
-    asyncio.run(check_topics(loaded.broker, topic_specs(loaded)))
+    asyncio.run(check_cluster(loaded, "worker"))
     run_worker(loaded)
 
 
@@ -176,7 +178,7 @@ def worker() -> None:
 def topics_create() -> None:
     """Create every topic that is missing, with its configuration; the others stay as they are."""
     settings = load_settings()
-    created = asyncio.run(create_topics(settings.broker, topic_specs(settings)))
+    created = asyncio.run(create_topics(connection(settings), topic_specs(settings)))
     out.print("\n".join(f"created {name}" for name in created) or "nothing to create", highlight=False)
 
 
@@ -184,9 +186,8 @@ def topics_create() -> None:
 def topics_check() -> None:
     """Compare the topics with what the settings ask for; every difference is listed, with what to do."""
     settings = load_settings()
-    specs = topic_specs(settings)
-    asyncio.run(check_topics(settings.broker, specs))
-    out.print(f"{len(specs)} topics are as they should be")
+    asyncio.run(check_cluster(settings, "worker"))
+    out.print(f"{len(topic_specs(settings))} topics are as they should be")
 
 
 @app.command(epilog="Example: [bold]FRESHSLATE_PARTITIONS=16 freshslate settings | grep PARTITIONS[/]")

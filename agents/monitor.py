@@ -9,10 +9,10 @@ import typer
 
 from agents.options import milliseconds_of, quiet
 from state.errors import SetupError
+from stream.cluster import check_cluster
 from stream.config import load_settings
 from stream.interrupt import Interruptible
 from stream.logs import set_up
-from stream.topics import check_topics, topic_specs
 
 MONITOR_EXAMPLES = (
     "Examples: [bold]freshslate monitor[/], "
@@ -38,6 +38,6 @@ def monitor(
     begin = milliseconds_of(since)
     quiet()
     set_up(settings)
-    asyncio.run(check_topics(settings.broker, topic_specs(settings)))
+    asyncio.run(check_cluster(settings, "monitor"))
     with Interruptible() as until, contextlib.suppress(KeyboardInterrupt):
         until.run(MonitorProcess(settings, begin).run())

@@ -13,6 +13,7 @@ from rich.progress import Progress
 
 from agents.options import milliseconds_of, quiet
 from stream.config import Settings, load_settings
+from stream.connection import connection
 from stream.interrupt import Interruptible
 from stream.topics import check_topics, topic_specs
 
@@ -143,4 +144,4 @@ def ranker(
 
 def _check(settings: Settings) -> None:
     """What is missing is one line and not a wait."""
-    asyncio.run(check_topics(settings.broker, topic_specs(settings)))
+    asyncio.run(check_topics(connection(settings), topic_specs(settings)))

@@ -12,6 +12,7 @@ from faust.types import TP
 from state.errors import SetupError
 from stream import transport
 from stream.config import Settings
+from stream.connection import connection, faust_credentials
 from stream.logs import faust_config
 from stream.transport import Passed
 from stream.web import Web
@@ -86,6 +87,7 @@ def create_app(settings: Settings) -> App:
     app = App(
         settings.app_id,
         broker=[f"{scheme}://{server.strip()}" for server in settings.broker.split(",")],
+        broker_credentials=faust_credentials(connection(settings)),
         autodiscover=False,
         value_serializer="raw",
         key_serializer="raw",

@@ -21,6 +21,7 @@ from state.slate import Delta, Slate, Span, Trigger
 from state.slates import Asked, Slates
 from stream.codecs import decode_delta, decode_slate
 from stream.config import Settings
+from stream.connection import connection
 from stream.heartbeat import heartbeat_key
 from stream.letters import dealt_of
 from stream.reading import high_watermarks, is_heartbeat, read_topic
@@ -171,30 +172,30 @@ async def _read(settings: Settings) -> dict[int, _Partition]:
     """All topics but the catalogue, by partition."""
     partitions = {number: _Partition() for number in range(settings.partitions)}
     for topic in settings.input_topics:
-        async for record in read_topic(settings.broker, topic):
+        async for record in read_topic(connection(settings), topic):
             partitions[record.partition].inputs[topic].append(record)
-    async for record in read_topic(settings.broker, settings.deltas_topic):
+    async for record in read_topic(connection(settings), settings.deltas_topic):
         cycle = _Cycle(decode_delta(record.value or b""), record.timestamp)
         partitions[record.partition].cycles.append(cycle)
-    async for record in read_topic(settings.broker, settings.slates_topic):
+    async for record in read_topic(connection(settings), settings.slates_topic):
         if record.value is None:
             partitions[record.partition].tombstones[record.key] += 1
         else:
             partitions[record.partition].slates.append(record.value)
-    async for record in read_topic(settings.broker, settings.rewards_topic):
+    async for record in read_topic(connection(settings), settings.rewards_topic):
         partitions[record.partition].rewards[record.value or b""] += 1
-    async for record in read_topic(settings.broker, settings.dlq_topic):
+    async for record in read_topic(connection(settings), settings.dlq_topic):
         if dealt_of(record) is None:
             partitions[record.partition].dead_letters[record.key, record.value] += 1
     await _read_profiles(settings, partitions)
     inputs = [TopicPartition(topic, number) for topic in settings.input_topics for number in partitions]
-    for tp, end in (await high_watermarks(settings.broker, inputs)).items():
+    for tp, end in (await high_watermarks(connection(settings), inputs)).items():
         partitions[tp.partition].ends[tp.topic] = end
     return partitions
 
 
 async def _read_profiles(settings: Settings, partitions: Mapping[int, _Partition]) -> None:
-    async for record in read_topic(settings.broker, settings.profiles_topic):
+    async for record in read_topic(connection(settings), settings.profiles_topic):
         if record.key is not None and not record.key.startswith(b"\x00"):
             _keep(partitions[record.partition].profiles, record.key, record.value)
 

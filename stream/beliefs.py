@@ -12,6 +12,7 @@ from state.posterior.sums import SPAN_MS, SPANS
 from state.slate import Delta, Reward
 from stream.codecs import decode_delta, decode_reward
 from stream.config import Settings
+from stream.connection import connection
 from stream.followed import learning_config
 from stream.learners import ExampleLearner, Learners
 from stream.reading import read_topic
@@ -111,7 +112,7 @@ async def _batches(
 ) -> AsyncIterator[list[Record]]:
     batch: list[Record] = []
     done = 0
-    async for record in read_topic(settings.broker, topic, since=max(0, time - SPANS * SPAN_MS)):
+    async for record in read_topic(connection(settings), topic, since=max(0, time - SPANS * SPAN_MS)):
         if record.timestamp < time:
             batch.append(record)
         if len(batch) == BATCH:

@@ -19,14 +19,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
+from stream.broker_config import Listener, Proxied, Secured, server_properties
 from stream.claim import ClaimedError, claimed
 from stream.java import BrokerError, Progress, java_executable, kafka_class_path, tell
 
-__all__ = ["Broker", "BrokerError", "PortTakenError", "Proxied", "broker_for", "cluster_id_at"]
+__all__ = [
+    "Broker",
+    "BrokerError",
+    "Listener",
+    "PortTakenError",
+    "Proxied",
+    "Secured",
+    "broker_for",
+    "cluster_id_at",
+]
 
-LARGEST_RECORD_BYTES = 8 * 1024 * 1024
 STOP_SECONDS = 10.0
 """How long the supervisor may take to end java; it has 5 s of patience itself."""
 START_ATTEMPTS = 3
@@ -35,15 +44,6 @@ START_ATTEMPTS = 3
 
 class PortTakenError(BrokerError):
     """Another process listens on the port."""
-
-
-class Proxied(NamedTuple):
-    """A further listener of a broker, for clients that come through a proxy."""
-
-    port: int
-    """What the broker listens on, and the proxy passes on to."""
-    advertised: int
-    """The proxy's port, which these clients are told to connect to."""
 
 
 class Broker:
@@ -73,6 +73,7 @@ class Broker:
         port: int | None = None,
         *,
         proxied: Proxied | None = None,
+        secured: Secured | None = None,
         on_progress: Progress | None = None,
         timeout_seconds: float = 60.0,
     ) -> "Broker":
@@ -85,6 +86,7 @@ class Broker:
                 removed when the broker ends, whichever way that happens.
             port: to listen on; without it a free one.
             proxied: where to listen as well.
+            secured: listeners that ask who one is, and who may do what.
             on_progress: hears of the fetching, a line now and then; default: lines on standard error.
             timeout_seconds: how long Kafka may take to answer.
 
@@ -97,7 +99,8 @@ class Broker:
         folder = (
             Path(tempfile.mkdtemp(prefix="freshslate-kafka-")) if data_dir is None else data_dir.resolve()
         )
-        node = _Node([str(java), "-cp", class_path], folder, is_scratch=data_dir is None, proxied=proxied)
+        node = _Node([str(java), "-cp", class_path], folder, is_scratch=data_dir is None)
+        node.proxied, node.secured = proxied, secured
         try:
             return node.launch_on_free_port(port, timeout_seconds)
         except BaseException:
@@ -138,46 +141,6 @@ def broker_for(
         return
     with Broker.start(data_dir, on_progress=on_progress) as broker:
         yield broker.address
-
-
-def server_properties(data: Path, port: int, controller_port: int, proxied: Proxied | None = None) -> str:
-    """Kafka's configuration: one node, broker and controller, small, quick to start and to time out."""
-    behind, told = (f",PROXIED://127.0.0.1:{each}" if proxied else "" for each in proxied or ("", ""))
-    settings = {
-        "process.roles": "broker,controller",
-        "node.id": 1,
-        "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
-        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{behind}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}{told}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT",
-        "inter.broker.listener.name": "PLAINTEXT",
-        "controller.listener.names": "CONTROLLER",
-        "log.dirs": data,
-        "num.partitions": 1,
-        "auto.create.topics.enable": "false",
-        "message.max.bytes": LARGEST_RECORD_BYTES,
-        "replica.fetch.max.bytes": LARGEST_RECORD_BYTES,
-        "offsets.topic.replication.factor": 1,
-        "offsets.topic.num.partitions": 4,
-        "transaction.state.log.replication.factor": 1,
-        "transaction.state.log.min.isr": 1,
-        "transaction.state.log.num.partitions": 4,
-        # A frozen worker's transaction ends close to its transaction.timeout.ms, not up to 10 s later.
-        "transaction.abort.timed.out.transaction.cleanup.interval.ms": 500,
-        "share.coordinator.state.topic.replication.factor": 1,
-        "share.coordinator.state.topic.min.isr": 1,
-        "group.initial.rebalance.delay.ms": 0,
-        "group.min.session.timeout.ms": 1000,
-        "group.coordinator.threads": 1,
-        # The default lets every offset commit wait 5 ms for company.
-        "group.coordinator.append.linger.ms": 0,
-        "num.network.threads": 2,
-        "num.io.threads": 2,
-        "log.cleaner.threads": 1,
-        # The default takes 128 MB of a heap of 512.
-        "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
-    }
-    return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
 def new_cluster_id() -> str:
@@ -270,12 +233,11 @@ def _cluster_id(response: bytes) -> str | None:
 class _Node:
     """A Kafka node on a folder, before it has ports."""
 
-    def __init__(
-        self, java: list[str], folder: Path, *, is_scratch: bool, proxied: Proxied | None = None
-    ) -> None:
+    def __init__(self, java: list[str], folder: Path, *, is_scratch: bool) -> None:
         self.java = java
         self.folder = folder
-        self.proxied = proxied
+        self.proxied: Proxied | None = None
+        self.secured: Secured | None = None
         self.is_scratch = is_scratch
         self.data = folder / "data"
         self.log = folder / "kafka.log"
@@ -298,7 +260,11 @@ class _Node:
         try:
             # Kafka's own lock comes after it has touched the log of the one that runs.
             with claimed(self.folder) as claim:
-                self.properties.write_text(server_properties(self.data, port, controller_port, self.proxied))
+                properties = server_properties(
+                    self.data, port, controller_port, proxied=self.proxied, secured=self.secured
+                )
+                self.properties.touch(0o600)
+                self.properties.write_text(properties)
                 cluster_id = self._format()
                 logged = self.log.stat().st_size if self.log.exists() else 0
                 supervisor = self._spawn(claim)
@@ -328,6 +294,7 @@ class _Node:
         if not known.exists():
             cluster_id = new_cluster_id()
             tool = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self.properties)]
+            tool += self.secured.storage_arguments() if self.secured else []
             made = subprocess.run(
                 [*self.java, "-XX:TieredStopAtLevel=1", *tool], capture_output=True, text=True, check=False
             )

@@ -61,7 +61,7 @@ class ChildWorker:
             # A session of its own: Ctrl-C in the terminal reaches us, and we decide when the worker ends.
             self._supervisor = subprocess.Popen(
                 [sys.executable, "-I", "-S", script, str(folder), *command],
-                env={**os.environ, **environment(settings)},
+                env={**_others(settings), **environment(settings)},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -136,6 +136,12 @@ class ChildWorker:
             self._supervisor.wait()
 
 
+def _others(settings: Settings) -> dict[str, str]:
+    """Our own variables but for what `settings` say, which may say that something is unset."""
+    said = {env_name(name) for name in settings.model_fields_set}
+    return {name: value for name, value in os.environ.items() if name.upper() not in said}
+
+
 def environment(settings: Settings) -> dict[str, str]:
     """The variables that give another process these settings, where they are not the defaults."""
     return {
@@ -143,6 +149,12 @@ def environment(settings: Settings) -> dict[str, str]:
         for name, value in settings.model_dump(exclude_unset=True).items()
         if value is not None
     }
+
+
+def _text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def ended(pid: int, *, poll_seconds: float = 0.2) -> None:
@@ -153,9 +165,3 @@ def ended(pid: int, *, poll_seconds: float = 0.2) -> None:
         except ProcessLookupError:
             return
         time.sleep(poll_seconds)
-
-
-def _text(value: object) -> str:
-    if isinstance(value, SecretStr):
-        return value.get_secret_value()
-    return ",".join(value) if isinstance(value, tuple) else str(value)

@@ -22,6 +22,7 @@ from state.simulation.wire import user_name
 from state.slate import Slate
 from stream.codecs import decode_slate, encode_item
 from stream.config import Settings
+from stream.connection import arguments, connection
 from stream.letters import dealt_of
 from stream.reading import is_heartbeat
 from stream.sender import Router, Sender, event_producer
@@ -83,7 +84,7 @@ class ClosedLoop:
         settings = self._settings
         outputs = (settings.slates_topic, settings.dlq_topic)
         needed = (*settings.input_topics, settings.items_topic, *outputs)
-        topics = await describe(settings.broker, needed)
+        topics = await describe(connection(settings), needed)
         if missing := sorted(set(needed) - topics.keys()):
             message = f"no topic {', '.join(missing)}; run `freshslate topics create`"
             raise SimulationError(message)
@@ -93,7 +94,7 @@ class ClosedLoop:
             self._sender = Sender(self._producer, Router(settings, topics), None)
             stack.callback(self._sender.forget)
             self._consumer = AIOKafkaConsumer(
-                bootstrap_servers=settings.broker,
+                **arguments(connection(settings)),
                 isolation_level="read_committed",
                 enable_auto_commit=False,
                 auto_offset_reset="latest",

@@ -21,6 +21,7 @@ from state.reward import DEFAULT_HORIZONS_TEXT, DEFAULT_REWARDS
 from stream.environment import PREFIX, ConfigError, env_name, problems, service_links, unknown_names
 from stream.misfits import misfits
 from stream.operator_settings import OperatorSettings
+from stream.security_settings import SecuritySettings
 from stream.setting_types import (
     CommaList,
     Horizons,
@@ -39,7 +40,7 @@ DAY: Final = 86_400
 _CYCLE_EVENTS: Final = {"exactly_once": 6000, "at_least_once": 2000}
 
 
-class Settings(OperatorSettings, TopicNames, BaseSettings):
+class Settings(OperatorSettings, SecuritySettings, TopicNames, BaseSettings):
     """All settings; immutable. Build it with `load_settings`, which explains what is wrong.
 
     Durations are seconds and sizes bytes, as the names and `settings_table` say.

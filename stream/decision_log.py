@@ -6,6 +6,7 @@ from state.ranking.examples import Examples, logged_examples
 from state.slate import Reward, Slate
 from stream.codecs import decode_reward, decode_slate
 from stream.config import Settings
+from stream.connection import connection
 from stream.reading import read_topic
 
 
@@ -35,12 +36,12 @@ async def read_decision_log(settings: Settings, since: int) -> Logged:
         UnreadableState: A slate or reward of another version.
     """
     rewards: list[Reward] = []
-    async for record in read_topic(settings.broker, settings.rewards_topic, since=since):
+    async for record in read_topic(connection(settings), settings.rewards_topic, since=since):
         if record.value is not None:
             rewards.append(decode_reward(record.value))
     answered = {reward.slate_id for reward in rewards}
     slates: list[Slate] = []
-    async for record in read_topic(settings.broker, settings.slates_topic, since=since):
+    async for record in read_topic(connection(settings), settings.slates_topic, since=since):
         if record.value is not None:
             slate = decode_slate(record.value)
             if slate.slate_id in answered:

@@ -30,6 +30,7 @@ from stream.beside import beside
 from stream.broker import broker_for
 from stream.closed_loop import ClosedLoop
 from stream.config import Settings, load_settings
+from stream.connection import connection
 from stream.crew import Crew
 from stream.experiment import compare_groups
 from stream.interrupt import Interruptible
@@ -37,6 +38,7 @@ from stream.presenter import Presenter
 from stream.roster import Roster
 from stream.scoreboard import ANSWER_SECONDS, Scoreboard
 from stream.screens.demo import DemoScreen
+from stream.security_settings import OWN_BROKER
 from stream.tally import Tally
 from stream.times import now_ms
 from stream.topics import create_topics, remove_topics, topic_specs
@@ -146,6 +148,7 @@ def demo_settings(address: str, folder: Path, options: DemoOptions) -> Settings:
     """The settings of the environment, with a place of our own and a control group."""
     name = f"demo-{uuid.uuid4().hex[:8]}"
     given = load_settings()
+    is_own = not given.is_broker_given
     return load_settings(
         broker=address,
         topic_prefix=f"{name}.",
@@ -157,6 +160,7 @@ def demo_settings(address: str, folder: Path, options: DemoOptions) -> Settings:
         log_level="info",
         partitions=given.partitions if options.workers <= given.partitions else options.workers,
         **_control(given),
+        **(OWN_BROKER if is_own else {}),
     )
 
 
@@ -183,7 +187,7 @@ class _Demo:
         """Topics, workers, past, live, audit."""
         settings, options = self._settings, self._options
         try:
-            await create_topics(settings.broker, topic_specs(settings))
+            await create_topics(connection(settings), topic_specs(settings))
             membership: Final = "static" if options.kill_every else "dynamic"
             with Crew(settings, folder, options.workers, membership=membership) as crew:
                 roster = Roster(crew)

@@ -27,7 +27,7 @@ MESSAGES: Final = {
 """Plain words for pydantic's error types, filled from its error context."""
 
 
-SECRETS: Final = frozenset({"http_token"})
+SECRETS: Final = frozenset({"http_token", "kafka_key_password", "kafka_sasl_password"})
 """Settings whose values are never shown."""
 
 

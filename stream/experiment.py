@@ -15,6 +15,7 @@ from state.evaluation.experiment import Experiment, ExperimentResult
 from state.event import Origin
 from stream.codecs import decode_event, decode_slate
 from stream.config import Settings
+from stream.connection import connection
 from stream.reading import is_heartbeat, read_topic
 from stream.topics import describe
 from stream.worker import event_rules
@@ -64,7 +65,7 @@ async def compare_groups(
         UnreadableState: A slate of another version.
     """
     names = (settings.slates_topic, *settings.input_topics)
-    found = await describe(settings.broker, names)
+    found = await describe(connection(settings), names)
     if missing := [name for name in names if name not in found]:
         message = (
             f"there is no topic {' or '.join(missing)} at {settings.broker}: are FRESHSLATE_TOPIC_PREFIX and "
@@ -72,7 +73,7 @@ async def compare_groups(
         )
         raise ExperimentError(message)
     experiment = Experiment(since=since, until=until, gap_ms=settings.session_gap_seconds * 1000)
-    async for record in read_topic(settings.broker, settings.slates_topic):
+    async for record in read_topic(connection(settings), settings.slates_topic):
         if record.value is not None and not is_heartbeat(record):
             experiment.add_slate(decode_slate(record.value))
     rules = event_rules(settings)
@@ -91,11 +92,11 @@ async def _inputs(settings: Settings, partitions: int) -> Records:
     """Every input record; a user's in time order, also where impressions and clicks are two topics."""
     topics = settings.input_topics
     if len(topics) == 1:
-        async for record in read_topic(settings.broker, topics[0]):
+        async for record in read_topic(connection(settings), topics[0]):
             yield record
         return
     for partition in range(partitions):
-        readers = [read_topic(settings.broker, topic, partitions=(partition,)) for topic in topics]
+        readers = [read_topic(connection(settings), topic, partitions=(partition,)) for topic in topics]
         async for record in in_time_order(readers):
             yield record
 

@@ -19,6 +19,7 @@ from msgspec import Struct
 from stream import arrow_rows
 from stream.arrow_rows import ExportError, Kind, load_pyarrow, table_of
 from stream.config import Settings
+from stream.connection import arguments, connection
 from stream.reading import high_watermarks, is_heartbeat
 from stream.topics import describe
 from stream.work import Record
@@ -102,7 +103,7 @@ async def export(
         "events": (settings.input_topics, lambda: arrow_rows.events(event_rules(settings))),
     }
     topics, kind = kinds[what]
-    found = await describe(settings.broker, sorted(topics))
+    found = await describe(connection(settings), sorted(topics))
     if missing := sorted(set(topics) - found.keys()):
         message = (
             f"there is no topic {' or '.join(missing)} at {settings.broker}: is FRESHSLATE_TOPIC_PREFIX that "
@@ -126,7 +127,7 @@ async def export(
 async def _export(settings: Settings, writer: "_Writer", window: Window, told: OnProgress) -> Exported:
     """Read one topic to its end, or to the window's."""
     async with AIOKafkaConsumer(
-        bootstrap_servers=settings.broker,
+        **arguments(connection(settings)),
         isolation_level="read_committed",
         enable_auto_commit=False,
         max_partition_fetch_bytes=4 << 20,
@@ -166,7 +167,7 @@ async def _range(
     topic = writer.topic
     await consumer._client._wait_on_metadata(topic)
     tps = [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic) or ())]
-    ends = dict(await high_watermarks(settings.broker, tps))
+    ends = dict(await high_watermarks(connection(settings), tps))
     starts = dict(await consumer.beginning_offsets(tps))
     known = writer.next_offsets
     if known and window.first is not None:

@@ -24,6 +24,7 @@ from state.slate import Slate
 from stream.beside import beside
 from stream.codecs import decode_marker, decode_profile, decode_slate
 from stream.config import Settings
+from stream.connection import arguments, connection
 from stream.followed import followed_topics, learning_config
 from stream.inspection import Inspection, InspectionError, partition_of, state_partitions
 from stream.reading import read_topic
@@ -90,7 +91,7 @@ async def follow_user(
     partitions = await state_partitions(settings, topics)
     with tempfile.TemporaryDirectory(prefix="freshslate-") as folder:
         replica = Replica(
-            settings.broker,
+            connection(settings),
             topics=followed_topics(settings),
             config=model_config(settings),
             learning=learning_config(settings),
@@ -140,7 +141,7 @@ class _Follower:
         """Say what is known, then follow."""
         expected = partition_of(self._key, partitions)
         consumer_settings: dict[str, Any] = {
-            "bootstrap_servers": self._settings.broker,
+            **arguments(connection(self._settings)),
             "isolation_level": "read_committed",
             "enable_auto_commit": False,
             "auto_offset_reset": "earliest",
@@ -193,7 +194,7 @@ class _Follower:
         key, at, value = self._key.encode(), min(numbers), None
         applied: dict[int, dict[str, int]] = {number: {} for number in numbers}
         topic = self._settings.profiles_topic
-        async for record in read_topic(self._settings.broker, topic, partitions=numbers):
+        async for record in read_topic(connection(self._settings), topic, partitions=numbers):
             if record.key == key:
                 at, value = record.partition, record.value
             elif record.key is not None and record.key.startswith(MARKER) and record.value is not None:
@@ -206,7 +207,7 @@ class _Follower:
         beyond: list[Record] = []
         offset = 0
         topic = self._settings.slates_topic
-        async for record in read_topic(self._settings.broker, topic, partitions=(found.partition,)):
+        async for record in read_topic(connection(self._settings), topic, partitions=(found.partition,)):
             offset = record.offset + 1
             if record.key != self._key.encode():
                 continue

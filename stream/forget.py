@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from state.errors import FreshslateError
 from state.event import FORGET, state_key
 from stream.config import Settings
+from stream.connection import arguments, connection
 from stream.inspection import find_profile, partition_of, state_partitions
 from stream.reading import high_watermarks, read_topic
 from stream.topics import TopicState, describe
@@ -68,7 +69,7 @@ async def look(settings: Settings, user_id: str, tenant: str) -> Known:
     expected = partition_of(key, partitions)
     partition, value, _ = await find_profile(settings, key.encode(), expected, partitions)
     slates = 0
-    async for record in read_topic(settings.broker, settings.slates_topic, partitions=(partition,)):
+    async for record in read_topic(connection(settings), settings.slates_topic, partitions=(partition,)):
         if record.key == key.encode():
             slates = slates + 1 if record.value is not None else 0
     return Known(user_id, tenant, key, partition, len(value or b""), slates)
@@ -82,9 +83,9 @@ async def forget(settings: Settings, known: Known, *, wait_seconds: float) -> fl
         aiokafka.errors.KafkaError: The broker does not answer; nothing was sent for sure.
     """
     topic, place = settings.input_topics[0], TopicPartition(settings.profiles_topic, known.partition)
-    end = (await high_watermarks(settings.broker, [place]))[place]
+    end = (await high_watermarks(connection(settings), [place]))[place]
     started = time.monotonic()
-    async with AIOKafkaProducer(bootstrap_servers=settings.broker, enable_idempotence=True) as producer:
+    async with AIOKafkaProducer(**arguments(connection(settings)), enable_idempotence=True) as producer:
         fields = {"event_id": f"forget-{uuid.uuid4()}", "type": FORGET, "user_id": known.user_id}
         value = msgspec.json.encode(fields | {"tenant": known.tenant})
         sent = await producer.send_and_wait(
@@ -105,7 +106,7 @@ async def forget(settings: Settings, known: Known, *, wait_seconds: float) -> fl
 async def _is_gone(settings: Settings, known: Known, end: int) -> bool:
     """Whether the changelog has the user's tombstone behind this offset."""
     starts = {known.partition: end}
-    async for record in read_topic(settings.broker, settings.profiles_topic, starts=starts):
+    async for record in read_topic(connection(settings), settings.profiles_topic, starts=starts):
         if record.key == known.key.encode() and record.value is None:
             return True
     return False
@@ -117,7 +118,7 @@ async def left_behind(settings: Settings) -> list[Left]:
     Raises:
         BrokerUnreachableError: No broker answers.
     """
-    topics = await describe(settings.broker, [*settings.input_topics, *settings.own_topics])
+    topics = await describe(connection(settings), [*settings.input_topics, *settings.own_topics])
 
     def kept(topic: str, what: str) -> Left:
         seconds = _kept_seconds(topics[topic].config)

@@ -17,6 +17,7 @@ from state.session import session_items
 from state.slate import Slate
 from stream.codecs import decode_profile, decode_slate
 from stream.config import Settings
+from stream.connection import connection
 from stream.reading import read_topic
 from stream.topics import describe
 
@@ -87,7 +88,7 @@ async def state_partitions(settings: Settings, others: Collection[str]) -> int:
         BrokerUnreachableError: No broker answers.
     """
     needed = {settings.profiles_topic, *others}
-    found = await describe(settings.broker, sorted(needed))
+    found = await describe(connection(settings), sorted(needed))
     if missing := needed - found.keys():
         message = (
             f"there is no topic {' or '.join(sorted(missing))} at {settings.broker}: is "
@@ -109,7 +110,7 @@ async def find_profile(
         partitions: Of the changelog.
     """
     users: dict[bytes, bytes | None] = {}
-    async for record in read_topic(settings.broker, settings.profiles_topic, partitions=(expected,)):
+    async for record in read_topic(connection(settings), settings.profiles_topic, partitions=(expected,)):
         if record.key is not None and not record.key.startswith(b"\x00"):
             users[record.key] = record.value
     if key in users:
@@ -117,7 +118,7 @@ async def find_profile(
     elsewhere = [number for number in range(partitions) if number != expected]
     at, value = expected, None
     if elsewhere:
-        async for record in read_topic(settings.broker, settings.profiles_topic, partitions=elsewhere):
+        async for record in read_topic(connection(settings), settings.profiles_topic, partitions=elsewhere):
             if record.key is not None and not record.key.startswith(b"\x00"):
                 users[record.key] = record.value
                 if record.key == key:
@@ -127,7 +128,7 @@ async def find_profile(
 
 async def _slates(settings: Settings, key: bytes, partition: int, count: int) -> tuple[Slate, ...]:
     latest: deque[bytes] = deque(maxlen=max(1, count))
-    async for record in read_topic(settings.broker, settings.slates_topic, partitions=(partition,)):
+    async for record in read_topic(connection(settings), settings.slates_topic, partitions=(partition,)):
         if record.key == key:
             if record.value is None:  # the user was forgotten
                 latest.clear()

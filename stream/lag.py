@@ -13,6 +13,8 @@ from typing import Any, Final, NamedTuple, Protocol
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from stream.connection import Where, arguments
+from stream.knock import why_not
 from stream.transport import Passed
 
 log = logging.getLogger(__name__)
@@ -68,6 +70,10 @@ class Ends(Protocol):
         """Last stable offset by partition."""
         ...
 
+    async def why(self) -> str | None:
+        """Why the broker refuses us; None if it does not, or does not answer."""
+        ...
+
     async def stop(self) -> None:
         """Let go of the connection."""
         ...
@@ -76,9 +82,10 @@ class Ends(Protocol):
 class BrokerEnds:
     """`Ends`, as the broker knows them."""
 
-    def __init__(self, bootstrap_servers: str, client_id: str) -> None:
+    def __init__(self, where: Where, client_id: str) -> None:
+        self._where = where
         self._settings: dict[str, Any] = {
-            "bootstrap_servers": bootstrap_servers,
+            **arguments(where),
             "client_id": client_id,
             "isolation_level": "read_committed",
             "enable_auto_commit": False,
@@ -97,6 +104,10 @@ class BrokerEnds:
             self._consumer = consumer
         found: Mapping[TopicPartition, int] = await self._consumer.end_offsets(tps)
         return found
+
+    async def why(self) -> str | None:
+        """Connect once more, and be told."""
+        return await why_not(self._where)
 
     async def stop(self) -> None:
         """Disconnect."""
@@ -213,7 +224,9 @@ class LagWatch:
             async with asyncio.timeout(ANSWER_SECONDS):
                 ends = await self._ends.ends(asked)
         except (KafkaError, TimeoutError, OSError) as error:
-            self._unknown(f"{type(error).__name__}: {error}".rstrip(": "))
+            refusal = await self._ends.why()
+            silence = f"the broker does not answer: {type(error).__name__}: {error}".rstrip(": ")
+            self._unknown(refusal or silence, is_news=bool(refusal) and refusal != self.problem)
             return
         if self.problem:
             log.info("the broker answers again: lag is known")
@@ -238,9 +251,9 @@ class LagWatch:
         self._samples = {tp: self._samples[tp] for tp in lags}
         self.lags = lags
 
-    def _unknown(self, problem: str) -> None:
-        if not self.problem:
-            log.warning("lag is not known, the broker does not answer: %s", problem)
+    def _unknown(self, problem: str, *, is_news: bool) -> None:
+        if is_news or not self.problem:
+            log.warning("lag is not known: %s", problem)
         self.problem = problem
         self._forget(self.lags or ())
         self.lags = None

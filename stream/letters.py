@@ -16,6 +16,7 @@ from msgspec import Struct, field
 from state.errors import FreshslateError, UnreadableState
 from state.event import state_key
 from stream.config import Settings
+from stream.connection import connection
 from stream.dead_letter import FIRST_ADDED, Headers, redriven_of
 from stream.reading import read_topic
 from stream.times import parse_iso
@@ -222,7 +223,7 @@ async def find(
     kinds: dict[Kind, Kind] = {}
     partitions = None if which.partition is None else (which.partition,)
     async for record in read_topic(
-        settings.broker, settings.dlq_topic, partitions=partitions, since=which.first
+        connection(settings), settings.dlq_topic, partitions=partitions, since=which.first
     ):
         those = found.waiting.setdefault(record.partition, {})
         dealt = dealt_of(record)
@@ -246,7 +247,7 @@ async def check_topic(settings: Settings) -> None:
         DeadLetterError: There is none.
         BrokerUnreachableError: No broker answers.
     """
-    if not await describe(settings.broker, [settings.dlq_topic]):
+    if not await describe(connection(settings), [settings.dlq_topic]):
         message = (
             f"there is no topic {settings.dlq_topic} at {settings.broker}: is FRESHSLATE_TOPIC_PREFIX that "
             "of the workers?"
@@ -278,7 +279,7 @@ async def letters(settings: Settings, ids: Collection[Id]) -> AsyncGenerator[Let
     if not left:
         return
     starts = {partition: min(offsets) for partition, offsets in left.items()}
-    async with aclosing(read_topic(settings.broker, settings.dlq_topic, starts=starts)) as records:
+    async with aclosing(read_topic(connection(settings), settings.dlq_topic, starts=starts)) as records:
         async for record in records:
             wanted = left.get(record.partition, set())
             if record.offset in wanted:

@@ -8,6 +8,7 @@ from state.event import EVENT_TYPES
 from state.posterior.config import MOST_BUCKETS
 from stream.entry_points import policy_names, source_names
 from stream.environment import env_name
+from stream.security_settings import insecure, unwise
 
 if TYPE_CHECKING:
     from stream.config import Settings
@@ -55,6 +56,7 @@ def misfits(settings: "Settings") -> Iterable[str]:
     yield from _policies(settings)
     yield from _plugins(settings)
     yield from _learning(settings)
+    yield from insecure(settings)
 
 
 def _learning(settings: "Settings") -> Iterable[str]:
@@ -120,4 +122,5 @@ def advice(settings: "Settings") -> tuple[str, ...]:
         lines.append(
             f"{env_name('replication')} 2 either loses data or stops when one broker fails; 3 does neither"
         )
+    lines.extend(unwise(settings))
     return tuple(lines)

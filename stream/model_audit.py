@@ -38,6 +38,7 @@ from state.posterior.sums import Sums
 from state.retrieval.weights import model_weights
 from stream.codecs import decode_delta, decode_item, decode_reward
 from stream.config import Settings
+from stream.connection import connection
 from stream.followed import followed_topics, learning_config
 from stream.reading import read_topic
 from stream.replica import Replica
@@ -99,13 +100,13 @@ async def audit_models(settings: Settings, snapshots: Mapping[str, Path]) -> Mod
         aiokafka.errors.KafkaError: the broker does not answer.
     """
     topics = followed_topics(settings)
-    log = [record for topic in topics async for record in read_topic(settings.broker, topic)]
+    log = [record for topic in topics async for record in read_topic(connection(settings), topic)]
     report = ModelReport()
     for name, path in snapshots.items():
         if not path.exists():
             continue
         replica = Replica(
-            settings.broker,
+            connection(settings),
             topics=topics,
             config=model_config(settings),
             learning=learning_config(settings),

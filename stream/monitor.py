@@ -20,6 +20,7 @@ from state.monitoring import Monitor, ShownSlate
 from state.slate import Exposures, Reward
 from stream.codecs import decode_reward
 from stream.config import Settings
+from stream.connection import arguments, connection
 from stream.metrics import Metrics
 from stream.monitor_metrics import MONITOR_METRICS, show
 from stream.reading import is_heartbeat
@@ -76,7 +77,7 @@ class MonitorProcess:
             StopWorker: No port is free.
         """
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.broker,
+            **arguments(connection(self._settings)),
             isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="earliest",

@@ -21,6 +21,7 @@ from stream.arrow_rows import RAW
 from stream.beliefs import Believed, OnProgress
 from stream.codecs import decode_reward, decode_slate
 from stream.config import Settings
+from stream.connection import connection
 from stream.reading import is_heartbeat, read_topic
 from stream.times import format_iso
 from stream.topics import describe
@@ -89,7 +90,7 @@ async def read_topics(settings: Settings, window: Window, on_progress: OnProgres
         UnreadableState: A slate or reward of another version.
     """
     names = (settings.slates_topic, settings.rewards_topic)
-    found = await describe(settings.broker, names)
+    found = await describe(connection(settings), names)
     if missing := [name for name in names if name not in found]:
         message = (
             f"there is no topic {' or '.join(missing)} at {settings.broker}: is FRESHSLATE_TOPIC_PREFIX that "
@@ -224,7 +225,7 @@ async def _values(
     settings: Settings, topic: str, window: Window, on_progress: OnProgress
 ) -> AsyncIterator[bytes]:
     done = 0
-    async for record in read_topic(settings.broker, topic, since=window.since):
+    async for record in read_topic(connection(settings), topic, since=window.since):
         done += 1
         if done % EVERY == 0:
             on_progress(f"reading {topic}", done, None)

@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from state.errors import StopWorker
 from stream.config import Settings
+from stream.connection import connection
 from stream.transaction import end_transaction_of
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,6 @@ async def end_open_transaction(former: str, settings: Settings) -> None:
         return
     try:
         async with asyncio.timeout(END_SECONDS):
-            await end_transaction_of(former, settings.broker)
+            await end_transaction_of(former, connection(settings))
     except (KafkaError, TimeoutError) as error:
         log.warning("the last transaction of %s was left alone: %s", former, error)

@@ -10,6 +10,7 @@ from aiokafka import TopicPartition
 
 from state.errors import Refused, StopWorker
 from stream.config import Settings
+from stream.connection import connection
 from stream.dead_letter import DeadLetterLimit, DeadLetterPolicy
 from stream.published import Published
 from stream.store import Changelog, Memory, PartitionStore, Usage
@@ -43,7 +44,7 @@ class Partitions:
         self._memory = Memory(
             cache_bytes=settings.rocksdb_cache_bytes, write_buffer_bytes=settings.rocksdb_write_buffer_bytes
         )
-        self._changelog = Changelog(settings.broker, settings.profiles_topic, settings.input_topics)
+        self._changelog = Changelog(connection(settings), settings.profiles_topic, settings.input_topics)
         self._started = False
         self._stores: dict[int, PartitionStore] = {}
         self._restoring: tuple[Mapping[int, PartitionStore], Mapping[int, int]] | None = None
@@ -145,7 +146,7 @@ class Partitions:
                 now = (await self._changelog.open_transactions([partition])).get(partition)
                 if now == stable and holder and holder != self._writer:
                     log.warning("ending the transaction that %s left open in partition %d", holder, partition)
-                    await end_transaction_of(holder, self._settings.broker)
+                    await end_transaction_of(holder, connection(self._settings))
             still = await self._changelog.wait_until_stable(partitions, STUCK_SECONDS)
             if still and loop.time() > deadline:
                 message = f"partitions {sorted(still)} are being written by another worker"

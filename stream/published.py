@@ -15,6 +15,7 @@ from state.slates import Asked, Slates
 from state.step import Decide
 from stream.codecs import decode_slate, encode_slate
 from stream.config import Settings
+from stream.connection import connection
 from stream.reading import read_topic
 from stream.store import PartitionStore
 
@@ -65,7 +66,7 @@ class Published:
         for cycles in CYCLES:
             cut_off, ended = set(), set()
             async for record in read_topic(
-                settings.broker, settings.slates_topic, partitions=partitions, last=cycles * size
+                connection(settings), settings.slates_topic, partitions=partitions, last=cycles * size
             ):
                 value = record.value
                 if value is None:  # a user was forgotten

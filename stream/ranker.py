@@ -23,6 +23,7 @@ from state.ranking.features import FEATURE_SET, FEATURES, N_FEATURES
 from state.ranking.ranker import Ranker
 from state.ranking.trees import MOST_LEAVES, Trees
 from stream.config import Settings
+from stream.connection import arguments, connection
 from stream.reading import read_topic
 
 log = logging.getLogger(__name__)
@@ -145,7 +146,7 @@ async def publish_ranker(settings: Settings, artefact: bytes | None) -> None:
         decode_ranker(artefact)
     # The default of 1 MiB is a matter of the client; the topic takes more.
     producer = AIOKafkaProducer(
-        bootstrap_servers=settings.broker,
+        **arguments(connection(settings)),
         enable_idempotence=True,
         max_request_size=2 * len(artefact or b"") + (1 << 20),
     )
@@ -160,7 +161,7 @@ async def latest_ranker(settings: Settings) -> bytes | None:
         aiokafka.errors.KafkaError: The broker does not answer.
     """
     value = None
-    async for record in read_topic(settings.broker, settings.rankers_topic, partitions=(PARTITION,)):
+    async for record in read_topic(connection(settings), settings.rankers_topic, partitions=(PARTITION,)):
         value = record.value
     return value
 
@@ -187,7 +188,7 @@ class RankerFollower:
         """Follow the topic for ever."""
         place = TopicPartition(self._settings.rankers_topic, PARTITION)
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.broker,
+            **arguments(connection(self._settings)),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",

@@ -7,6 +7,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from state.event import HEARTBEAT_TENANT, state_key
+from stream.connection import Where, arguments
 
 _POLL_MS = 200
 _HEARTBEATS: Final = state_key(HEARTBEAT_TENANT, "").encode()
@@ -22,7 +23,7 @@ def is_heartbeat(record: ConsumerRecord[bytes | None, bytes | None]) -> bool:
 
 
 async def read_topic(
-    bootstrap_servers: str,
+    where: Where,
     topic: str,
     *,
     partitions: Collection[int] | None = None,
@@ -37,7 +38,7 @@ async def read_topic(
     offset would find one part of a transaction and miss the other.
 
     Args:
-        bootstrap_servers: of the broker.
+        where: the brokers are.
         topic: to read.
         partitions: the ones to read; all if not given.
         last: how many offsets before its end a partition is read from; from its beginning if not given.
@@ -48,15 +49,13 @@ async def read_topic(
         aiokafka.errors.KafkaError: the broker does not answer, or has no such topic.
     """
     settings: dict[str, Any] = {"enable_auto_commit": False, "max_partition_fetch_bytes": 8 << 20}
-    async with AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers, isolation_level="read_committed", **settings
-    ) as consumer:
+    async with AIOKafkaConsumer(isolation_level="read_committed", **settings, **arguments(where)) as consumer:
         await consumer._client._wait_on_metadata(topic)
         numbers = partitions if starts is None else starts
         if numbers is None:
             numbers = consumer.partitions_for_topic(topic)
         tps = [TopicPartition(topic, partition) for partition in sorted(numbers or ())]
-        ends = await high_watermarks(bootstrap_servers, tps)
+        ends = await high_watermarks(where, tps)
         waiting = set(tps)
         consumer.assign(tps)
         for tp, offset in (await _begins(consumer, ends, last=last, since=since, starts=starts)).items():
@@ -87,13 +86,11 @@ async def _begins(
     return {tp: first if last is None else max(first, ends[tp] - last) for tp, first in firsts.items()}
 
 
-async def high_watermarks(
-    bootstrap_servers: str, tps: Collection[TopicPartition]
-) -> Mapping[TopicPartition, int]:
+async def high_watermarks(where: Where, tps: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
     """Offset after the last record of each partition, open transactions included.
 
     A consumer that reads committed records is told the last stable offset instead.
     """
-    async with AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False) as consumer:
+    async with AIOKafkaConsumer(**arguments(where), enable_auto_commit=False) as consumer:
         ends: Mapping[TopicPartition, int] = await consumer.end_offsets(tps)
         return ends

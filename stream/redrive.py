@@ -30,6 +30,7 @@ from state.errors import InvalidEvent
 from state.event import EventRules, Origin
 from stream.codecs import decode_event
 from stream.config import Settings
+from stream.connection import arguments, compression, connection
 from stream.dead_letter import REDRIVEN, Headers, Redriven
 from stream.letters import (
     ACTION,
@@ -133,7 +134,8 @@ class Run:
         settings = self._settings
         await check_topic(settings)
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=settings.broker,
+            **arguments(connection(settings)),
+            **compression(settings),
             client_id=f"{settings.app_id}-dlq",
             transactional_id=f"{settings.app_id}-dlq",
             transaction_timeout_ms=int(settings.transaction_timeout_seconds * 1000),
@@ -162,7 +164,7 @@ class Run:
         Raises:
             DeadLetterError: Another run began, a topic does not take a letter, or the broker does not answer.
         """
-        topics = await describe(self._settings.broker, self._settings.input_topics)
+        topics = await describe(connection(self._settings), self._settings.input_topics)
 
         def sent(letter: Letter) -> dict[str, Any]:
             if letter.topic not in topics or letter.source_partition >= topics[letter.topic].partitions:

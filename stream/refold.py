@@ -22,6 +22,7 @@ from state.retrieval.plugged import Plugged
 from state.slate import Delta, Folded, FoldedRun
 from stream.codecs import decode_delta
 from stream.config import Settings
+from stream.connection import connection
 from stream.followed import followed_topics, learning_config
 from stream.learners import ExampleLearner
 from stream.reading import read_topic
@@ -108,7 +109,7 @@ class Refold:
         self._orders = orders
         self._number = 0
         self._replica = Replica(
-            settings.broker,
+            connection(settings),
             topics=followed_topics(settings),
             config=model_config(settings),
             learning=learning_config(settings),
@@ -196,7 +197,7 @@ async def read_shared(settings: Settings) -> dict[TopicPartition, list[Record]]:
     """
     shared: dict[TopicPartition, list[Record]] = {}
     for topic in followed_topics(settings):
-        async for record in read_topic(settings.broker, topic):
+        async for record in read_topic(connection(settings), topic):
             shared.setdefault(TopicPartition(topic, record.partition), []).append(record)
     return shared
 

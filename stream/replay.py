@@ -18,6 +18,7 @@ from state.errors import FreshslateError
 from state.event import Event
 from stream.codecs import encode_item
 from stream.config import Settings
+from stream.connection import Where, connection
 from stream.event_file import EventSource, Span
 from stream.sender import Progress, Router, Sender, event_producer
 from stream.times import now_ms
@@ -76,7 +77,7 @@ async def replay(
     if speed is not None and not speed > 0:
         message = f"speed must be above 0, not {speed:g}"
         raise ReplayError(message)
-    topics = await _topics(settings.broker, settings.input_topics)
+    topics = await _topics(connection(settings), settings.input_topics)
     offset = _checked_offset(source.span(), topics, speed, times)
     producer = event_producer(settings, "replay")
     sender = Sender(producer, Router(settings, topics), on_progress)
@@ -111,7 +112,7 @@ async def replay_items(settings: Settings, items: Iterable[CatalogueItem]) -> in
     part = list(islice(source, ITEMS_AT_ONCE))
     if not part:
         return 0
-    await _topics(settings.broker, (settings.items_topic,))
+    await _topics(connection(settings), (settings.items_topic,))
     producer = event_producer(settings, "replay-items")
     count = 0
     try:
@@ -132,7 +133,7 @@ async def replay_items(settings: Settings, items: Iterable[CatalogueItem]) -> in
     return count
 
 
-async def _topics(broker: str, names: Sequence[str]) -> Mapping[str, TopicState]:
+async def _topics(broker: Where, names: Sequence[str]) -> Mapping[str, TopicState]:
     topics = await describe(broker, names)
     missing = [name for name in names if name not in topics]
     if missing:

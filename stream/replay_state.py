@@ -18,6 +18,7 @@ from state.slate import Slate
 from state.slates import Slates
 from stream.codecs import decode_slate, encode_slate
 from stream.config import Settings
+from stream.connection import connection
 from stream.inspection import state_partitions
 from stream.plugins import plugged_sources
 from stream.ranker import RankerRefused, decode_ranker, ranker_of
@@ -109,7 +110,7 @@ async def replay_state(
     shared = await read_shared(settings)
     published = {
         decode_slate(record.value).slate_id: record.value
-        async for record in read_topic(settings.broker, settings.slates_topic, partitions=(partition,))
+        async for record in read_topic(connection(settings), settings.slates_topic, partitions=(partition,))
         if record.value is not None and record.key == key.encode()
     }
     cycles = [pair for pair in deltas_of(settings, shared) if pair[1].partition == partition]
@@ -134,7 +135,7 @@ async def _compare_profile(settings: Settings, key: str, partition: int, history
     """The folded profile beside what the workers wrote to the changelog."""
     kept = [
         record.value or FORGOTTEN
-        async for record in read_topic(settings.broker, settings.profiles_topic, partitions=(partition,))
+        async for record in read_topic(connection(settings), settings.profiles_topic, partitions=(partition,))
         if record.key == key.encode()
     ]
     folded = history.written[history.last]
@@ -203,7 +204,7 @@ async def _rank_as(settings: Settings, decide: Recommender, slate: Slate) -> lis
     """Put the ranker that the slate names in charge."""
     if slate.ranker is UNSET:
         return []
-    async for record in read_topic(settings.broker, settings.rankers_topic):
+    async for record in read_topic(connection(settings), settings.rankers_topic):
         try:
             artefact = decode_ranker(record.value or b"")
         except RankerRefused:

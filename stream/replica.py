@@ -26,6 +26,7 @@ from state.retrieval.config import ModelConfig
 from state.retrieval.source import CandidateSource
 from stream import faults
 from stream.codecs import decode_delta, decode_item, decode_reward
+from stream.connection import Where, arguments
 from stream.followed import FollowedTopics
 from stream.journal import Journal, Saved
 from stream.learners import ExampleLearner, Learners, LearnerUnknown
@@ -52,7 +53,7 @@ class Replica:
 
     def __init__(
         self,
-        bootstrap_servers: str,
+        where: Where,
         *,
         topics: FollowedTopics,
         config: ModelConfig,
@@ -63,7 +64,7 @@ class Replica:
         """Load the snapshot, if there is one.
 
         Args:
-            bootstrap_servers: of the broker.
+            where: the brokers are.
             topics: what is followed.
             config: of the models.
             learning: of the posterior.
@@ -94,7 +95,7 @@ class Replica:
         self.folded = dict.fromkeys(self._topics, 0)
         """Records read since the start, by topic."""
         self._settings: dict[str, Any] = {
-            "bootstrap_servers": bootstrap_servers,
+            **arguments(where),
             "isolation_level": "read_committed",
             "enable_auto_commit": False,
             "auto_offset_reset": "earliest",

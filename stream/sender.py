@@ -12,6 +12,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from state.event import TOPIC_TYPES, Event
 from stream.codecs import encode_event
 from stream.config import Settings
+from stream.connection import arguments, compression, connection
 from stream.topics import TopicState
 
 BATCH_BYTES: Final = 512 << 10
@@ -43,11 +44,12 @@ def event_producer(settings: Settings, name: str) -> AIOKafkaProducer:
         name: What sends, for the client id.
     """
     return AIOKafkaProducer(
-        bootstrap_servers=settings.broker,
+        **arguments(connection(settings)),
         client_id=f"{settings.app_id}-{name}",
         enable_idempotence=True,
         max_batch_size=BATCH_BYTES,
         max_request_size=8 << 20,
+        **compression(settings),
     )
 
 

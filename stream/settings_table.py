@@ -1,10 +1,12 @@
 """All settings as rows, for people."""
 
+from types import NoneType
 from typing import NamedTuple
 
 from stream.config import Settings
 from stream.environment import env_name
 from stream.operator_settings import OperatorSettings
+from stream.security_settings import SecuritySettings
 
 
 class SettingRow(NamedTuple):
@@ -18,8 +20,8 @@ class SettingRow(NamedTuple):
 
 
 def settings_table(settings: Settings) -> list[SettingRow]:
-    """One row per setting, in the order of the class; at the end those of operators."""
-    fields = sorted(Settings.model_fields.items(), key=lambda pair: pair[0] in OperatorSettings.model_fields)
+    """One row per setting, in the order of the class; at the end those of security and of operators."""
+    fields = sorted(Settings.model_fields.items(), key=lambda pair: _part(pair[0]))
     return [
         SettingRow(
             env_name(name),
@@ -32,6 +34,13 @@ def settings_table(settings: Settings) -> list[SettingRow]:
     ]
 
 
+def _part(name: str) -> int:
+    """Where in the table: 0 first."""
+    if name in OperatorSettings.model_fields:
+        return 2
+    return int(name in SecuritySettings.model_fields)
+
+
 def _shown(value: object) -> str:
     if value is None:
         return ""
@@ -41,5 +50,9 @@ def _shown(value: object) -> str:
 
 
 def _choices(annotation: object) -> str:
-    names = getattr(annotation, "__args__", ()) if "Literal" in str(annotation) else ()
+    if "Literal" not in str(annotation):
+        return ""
+    parts = [part for part in getattr(annotation, "__args__", ()) if part is not NoneType]
+    # Of a setting that may be unset, the literal is one part of a union.
+    names = [name for part in parts for name in getattr(part, "__args__", (part,))]
     return f"[{' | '.join(map(str, names))}] " if names else ""

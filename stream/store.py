@@ -22,6 +22,7 @@ from state.errors import DamagedCopy, DiskFault, FreshslateError
 from stream import faults
 from stream.batches import Fetched, fetched
 from stream.codecs import Marker, decode_marker
+from stream.connection import Where, arguments
 
 log = logging.getLogger(__name__)
 
@@ -242,16 +243,16 @@ class Changelog:
     """Reads the changelog topic for restore.
 
     Args:
-        bootstrap_servers: of the broker.
+        where: the brokers are.
         topic: the changelog.
         inputs: topics whose bounds will be asked for.
     """
 
-    def __init__(self, bootstrap_servers: str, topic: str, inputs: Sequence[str] = ()) -> None:
+    def __init__(self, where: Where, topic: str, inputs: Sequence[str] = ()) -> None:
         self.topic = topic
         self._known = (topic, *inputs)
         self._settings: dict[str, Any] = {
-            "bootstrap_servers": bootstrap_servers,
+            **arguments(where),
             "enable_auto_commit": False,
             "auto_offset_reset": "earliest",
             "max_partition_fetch_bytes": 8 << 20,

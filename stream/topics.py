@@ -5,7 +5,6 @@ partition count cannot be changed later without moving users away from their sta
 """
 
 import asyncio
-import os
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -19,6 +18,8 @@ from aiokafka.protocol.admin import DeleteGroupsRequest
 
 from state.errors import SetupError
 from stream.config import DAY, Settings
+from stream.connection import Where, arguments, connection
+from stream.knock import BrokerUnreachableError, knock
 from stream.setting_types import FOR_EVER
 
 BATCH_BYTES: Final = 8 << 20
@@ -47,26 +48,6 @@ class TopicState(NamedTuple):
 
     partitions: int
     config: Mapping[str, str]
-
-
-class BrokerUnreachableError(SetupError):
-    """No broker answers.
-
-    Args:
-        address: The bootstrap servers that were tried.
-        detail: What the client said.
-    """
-
-    def __init__(self, address: str, detail: str) -> None:
-        super().__init__(address, detail)
-        self.address = address
-        self.detail = detail
-
-    def __str__(self) -> str:
-        return (
-            f"no Kafka broker answers at {self.address}: {self.detail}. Start one with `freshslate kafka`, "
-            "or set FRESHSLATE_BROKER to the address of yours."
-        )
 
 
 class TopicMismatch(SetupError):
@@ -150,7 +131,7 @@ def _min_insync(settings: Settings) -> int:
 
 
 async def create_topics(
-    broker: str, specs: Sequence[TopicSpec], *, timeout_seconds: float = 30.0
+    broker: Where, specs: Sequence[TopicSpec], *, timeout_seconds: float = 30.0
 ) -> tuple[str, ...]:
     """Create those topics that do not exist yet; an existing one is left as it is.
 
@@ -169,7 +150,7 @@ async def create_topics(
         return created
 
 
-async def check_topics(broker: str, specs: Sequence[TopicSpec]) -> None:
+async def check_topics(broker: Where, specs: Sequence[TopicSpec]) -> None:
     """Compare the topics that exist with `specs`.
 
     Raises:
@@ -182,7 +163,7 @@ async def check_topics(broker: str, specs: Sequence[TopicSpec]) -> None:
         raise TopicMismatch(problems)
 
 
-async def describe(broker: str, names: Iterable[str]) -> dict[str, TopicState]:
+async def describe(broker: Where, names: Iterable[str]) -> dict[str, TopicState]:
     """Partitions and effective configuration of those of `names` that exist.
 
     Raises:
@@ -200,7 +181,7 @@ async def remove_topics(settings: Settings) -> None:
 
     A static member stays in its group for a session timeout after its end; the group goes after that.
     """
-    async with admin_client(settings.broker) as admin:
+    async with admin_client(connection(settings)) as admin:
         await admin.delete_topics([spec.name for spec in topic_specs(settings)])
         deadline = time.monotonic() + settings.session_timeout_seconds + 2.0
         # Nobody tells us when the last member is forgotten: this can only ask.
@@ -291,43 +272,24 @@ def _alter(topic: str, key: str, value: str) -> str:
 
 
 @asynccontextmanager
-async def admin_client(broker: str) -> AsyncIterator[AIOKafkaAdminClient]:
+async def admin_client(broker: Where) -> AsyncIterator[AIOKafkaAdminClient]:
     """A started admin client.
 
     Raises:
         BrokerUnreachableError: No broker answers.
+        BrokerRefusesError: One does, and does not let us in.
     """
-    await _knock(broker)
-    admin = AIOKafkaAdminClient(bootstrap_servers=broker)
+    await knock(broker)
+    admin = AIOKafkaAdminClient(**arguments(broker))
     try:
         await admin.start()
     except KafkaConnectionError as error:
         await admin.close()
-        raise BrokerUnreachableError(broker, str(error)) from None
+        raise BrokerUnreachableError(str(broker), str(error)) from None
     try:
         yield admin
     finally:
         await admin.close()
-
-
-async def _knock(broker: str, timeout_seconds: float = 5.0) -> None:
-    """Open and close a connection, because the client logs every refused one as an error of its own."""
-    detail = ""
-    for server in broker.split(","):
-        host, _, port = server.strip().rpartition(":")
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-        except TimeoutError:
-            detail = f"no answer within {timeout_seconds:g} s"
-        except ValueError:
-            detail = f"{server!r} is not host:port"
-        except OSError as error:
-            detail = os.strerror(error.errno).lower() if error.errno else str(error)
-        else:
-            writer.close()
-            return
-    raise BrokerUnreachableError(broker, detail)
 
 
 async def _existing(admin: AIOKafkaAdminClient) -> dict[str, list[dict[str, Any]]]:
@@ -336,7 +298,7 @@ async def _existing(admin: AIOKafkaAdminClient) -> dict[str, list[dict[str, Any]
     return {topic["topic"]: topic["partitions"] for topic in topics if not topic["error_code"]}
 
 
-async def _create(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], broker: str) -> tuple[str, ...]:
+async def _create(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], broker: Where) -> tuple[str, ...]:
     answer = await admin.create_topics(
         [
             NewTopic(spec.name, spec.partitions, spec.replication, topic_configs=dict(spec.config))

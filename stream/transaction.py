@@ -16,6 +16,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from state.errors import Refused
 from stream import faults
+from stream.connection import COMPRESSIONS, Where, arguments
 from stream.protocol import RETRY_SECONDS, Requests
 from stream.topics import BATCH_BYTES
 from stream.transport import Membership
@@ -52,9 +53,9 @@ class Publisher:
     took: Mapping[str, float] = MappingProxyType({})
     """Seconds of each phase of the latest `publish` that came to its end (`stream.worker_metrics.PHASES`)."""
 
-    def __init__(self, bootstrap_servers: str, *, client_id: str) -> None:
+    def __init__(self, where: Where, *, client_id: str, compression: str = "none") -> None:
         self._settings: dict[str, Any] = {
-            "bootstrap_servers": bootstrap_servers,
+            **arguments(where),
             "client_id": client_id,
             "acks": "all",
             "max_batch_size": MAX_BATCH_BYTES,
@@ -62,6 +63,7 @@ class Publisher:
             "enable_idempotence": True,
         }
         self._patience_seconds = PATIENCE_SECONDS
+        self._compression = COMPRESSIONS[compression]
         self._producer: AIOKafkaProducer | None = None
         self._requests: Requests | None = None
 
@@ -161,7 +163,7 @@ class Publisher:
         yield batch
 
     def _batch(self) -> BatchBuilder:
-        return BatchBuilder(MAX_BATCH_BYTES, 0, is_transactional=bool(self.transactional_id))
+        return BatchBuilder(MAX_BATCH_BYTES, self._compression, is_transactional=bool(self.transactional_id))
 
 
 class TransactionalPublisher(Publisher):
@@ -173,14 +175,15 @@ class TransactionalPublisher(Publisher):
 
     def __init__(
         self,
-        bootstrap_servers: str,
+        where: Where,
         *,
         client_id: str,
         transactional_id: str,
         group_id: str,
         timeout_seconds: float,
+        compression: str = "none",
     ) -> None:
-        super().__init__(bootstrap_servers, client_id=client_id)
+        super().__init__(where, client_id=client_id, compression=compression)
         self.transactional_id = transactional_id
         self._group_id = group_id
         self._patience_seconds = timeout_seconds
@@ -236,8 +239,8 @@ class TransactionalPublisher(Publisher):
         return last_offsets
 
 
-async def end_transaction_of(transactional_id: str, bootstrap_servers: str) -> None:
+async def end_transaction_of(transactional_id: str, where: Where) -> None:
     """Abort whatever transaction the owner of this id still has open, and fence that owner."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, transactional_id=transactional_id)
+    producer = AIOKafkaProducer(**arguments(where), transactional_id=transactional_id)
     await producer.start()
     await producer.stop()

@@ -16,6 +16,7 @@ from state.slates import Asked, Slates
 from stream.audit import nothing_published
 from stream.codecs import decode_event, encode_slate
 from stream.config import Settings
+from stream.connection import connection
 from stream.inspection import partition_of
 from stream.reading import read_topic
 from stream.times import format_iso
@@ -89,7 +90,7 @@ async def events_of(
     for numbers in ([expected], others):
         found: dict[int, dict[str, list[Record]]] = {}
         for topic in settings.input_topics if numbers else ():
-            async for record in read_topic(settings.broker, topic, partitions=numbers):
+            async for record in read_topic(connection(settings), topic, partitions=numbers):
                 if is_of(record, key, user_id, settings):
                     found.setdefault(record.partition, {}).setdefault(topic, []).append(record)
         if found:
@@ -118,7 +119,7 @@ async def log_start_of(settings: Settings, partition: int) -> int | None:
     """Timestamp of the first record that the user's partition still holds."""
     times = []
     for topic in settings.input_topics:
-        async for record in read_topic(settings.broker, topic, partitions=(partition,)):
+        async for record in read_topic(connection(settings), topic, partitions=(partition,)):
             times.append(record.timestamp)
             break
     return min(times, default=None)

@@ -10,6 +10,7 @@ from aiokafka import TopicPartition
 from msgspec.structs import replace
 
 from stream.config import Settings
+from stream.connection import connection
 from stream.health import Facts, Stall, Verdict, healthy, ready
 from stream.lag import BrokerEnds, Lag, LagWatch, following
 from stream.logs import worker_name
@@ -50,7 +51,7 @@ class Vitals:
         self._started = clock()
         self._stall = Stall()
         self._lag = LagWatch(
-            ends=BrokerEnds(settings.broker, f"{settings.app_id}-lag"),
+            ends=BrokerEnds(connection(settings), f"{settings.app_id}-lag"),
             probe=TopicPartition(settings.input_topics[0], 0),
             next_offsets=lambda: following(worker.partitions, settings.input_topics, worker.source.passed()),
             gauges=worker.metrics,

@@ -41,7 +41,9 @@ from state.shortest import as_double
 from state.step import Decide, StepRules
 from stream import faults
 from stream.app import AppInput
+from stream.cluster import check_cluster
 from stream.config import DAY, Settings
+from stream.connection import connection
 from stream.entry_points import OWN_POLICIES
 from stream.faults import parse_fault_point
 from stream.followed import followed_topics, learning_config
@@ -61,7 +63,6 @@ from stream.ranker import RankerFollower
 from stream.replica import Replica
 from stream.rules_file import RulesFile
 from stream.sizes import measure_build, measure_disk, measure_ranker, measure_sizes
-from stream.topics import check_topics, topic_specs
 from stream.transaction import Publisher, TransactionalPublisher
 from stream.watched_file import WatchedFile
 from stream.work import Engine, work
@@ -97,7 +98,7 @@ class Worker:
         self.metrics = WorkerMetrics()
         self._plugged = plugged_sources(settings.sources, self.metrics)
         self.replica = Replica(
-            settings.broker,
+            connection(settings),
             topics=followed_topics(settings),
             config=model_config(settings),
             learning=learning_config(settings),
@@ -149,7 +150,7 @@ class Worker:
         quieten()
         for line in advice(self._settings):
             log.warning(line)
-        await check_topics(self._settings.broker, topic_specs(self._settings))
+        await check_cluster(self._settings, "worker")
         await asyncio.gather(
             asyncio.to_thread(warm, self._settings, self._plugged),
             end_open_transaction(self._former, self._settings),
@@ -220,13 +221,16 @@ def told(metrics: Metrics) -> str:
 def publisher(settings: Settings, transactional_id: str) -> Publisher:
     """How this worker writes, by its processing guarantee."""
     if settings.processing_guarantee == "at_least_once":
-        return Publisher(settings.broker, client_id=settings.app_id)
+        return Publisher(
+            connection(settings), client_id=settings.app_id, compression=settings.kafka_compression
+        )
     return TransactionalPublisher(
-        settings.broker,
+        connection(settings),
         client_id=settings.app_id,
         transactional_id=transactional_id,
         group_id=settings.app_id,
         timeout_seconds=settings.transaction_timeout_seconds,
+        compression=settings.kafka_compression,
     )
 
 

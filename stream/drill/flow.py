@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 from state.slate import Delta
 from stream.codecs import decode_delta
 from stream.config import Settings
+from stream.connection import arguments, connection
 
 POLL_MS: Final = 200
 LOOK_SECONDS: Final = 0.05
@@ -36,7 +37,7 @@ class Flow:
     async def run(self) -> None:
         """Follow for ever, also past a broker that goes and comes back."""
         async with AIOKafkaConsumer(
-            bootstrap_servers=self._settings.broker,
+            **arguments(connection(self._settings)),
             isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="earliest",

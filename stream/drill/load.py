@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import DefaultPartitioner
 
 from stream.config import Settings
+from stream.connection import arguments, connection
 from stream.times import now_ms
 
 USERS: Final = 1500
@@ -88,7 +89,7 @@ class Load:
 
     async def __aenter__(self) -> Self:
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.broker,
+            **arguments(connection(self._settings)),
             client_id=f"{self._settings.app_id}-load",
             enable_idempotence=True,
             linger_ms=5,

@@ -17,6 +17,7 @@ from stream.audit import audit
 from stream.beside import beside
 from stream.child import WORKER
 from stream.config import Settings, load_settings
+from stream.connection import connection
 from stream.drill.acts import FAULTS, Stage
 from stream.drill.flow import Flow
 from stream.drill.kafka import Kafka
@@ -27,6 +28,7 @@ from stream.interrupt import Interruptible
 from stream.model_audit import audit_models
 from stream.proxy import Proxy
 from stream.screens.drill import DrillScreen, DrillView
+from stream.security_settings import OWN_BROKER
 from stream.topics import create_topics, topic_specs
 
 START_SECONDS: Final = 240.0
@@ -112,6 +114,7 @@ def drill_settings(kafka: Kafka, folder: Path, options: DrillOptions) -> Setting
         worker_port=0,
         worker_host="127.0.0.1",
         log_level="info",
+        **OWN_BROKER,
         session_timeout_seconds=options.session_seconds,
         heartbeat_seconds=1.0,
         transaction_timeout_seconds=4.0,
@@ -141,7 +144,7 @@ class _Drill:
             settings = drill_settings(kafka, folder / "workers", options)
             settings.data_dir.mkdir()
             direct = settings.model_copy(update={"broker": kafka.address})
-            await create_topics(direct.broker, topic_specs(direct))
+            await create_topics(connection(direct), topic_specs(direct))
             async with Proxy(kafka.proxied.advertised, kafka.proxied.port) as proxy:
                 team = Team(
                     settings, folder / "workers", self._options.workers, command=self._options.command

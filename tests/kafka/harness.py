@@ -18,8 +18,10 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from stream.audit import Report, audit
 from stream.child import WORKER
+from stream.child import environment as variables_of
 from stream.codecs import decode_delta
 from stream.config import Settings
+from stream.connection import connection
 from stream.reading import is_heartbeat, read_topic
 from stream.topics import create_topics, topic_specs
 
@@ -45,15 +47,11 @@ class Shop:
     def start(self, *, command: Sequence[str] | None = None, **environment: str) -> subprocess.Popen[bytes]:
         """Start a worker process, or what another command runs in its place."""
         log = self.folder / f"worker-{len(self.workers)}.log"
-        variables = {
-            f"FRESHSLATE_{name.upper()}": ",".join(value) if isinstance(value, tuple) else str(value)
-            for name, value in self.settings.model_dump(exclude_unset=True).items()
-        }
         with log.open("wb") as file:
             worker = subprocess.Popen(
                 command or WORKER,
                 cwd=ROOT,
-                env={**os.environ, **variables, **environment},
+                env={**os.environ, **variables_of(self.settings), **environment},
                 stdout=file,
                 stderr=subprocess.STDOUT,
             )
@@ -86,7 +84,7 @@ class Shop:
         covered: dict[tuple[str, int], int] = {}
         count = 0
         beats = await self._heartbeats()
-        async for record in read_topic(self.settings.broker, self.settings.deltas_topic):
+        async for record in read_topic(connection(self.settings), self.settings.deltas_topic):
             delta = decode_delta(record.value or b"")
             for span in delta.spans:
                 place = (span.topic, delta.partition)
@@ -171,4 +169,4 @@ async def send(
 
 async def read_json(shop: Shop, topic: str) -> Sequence[dict[str, Any]]:
     """Every committed value of a topic."""
-    return [json.loads(r.value) async for r in read_topic(shop.settings.broker, topic) if r.value]
+    return [json.loads(r.value) async for r in read_topic(connection(shop.settings), topic) if r.value]

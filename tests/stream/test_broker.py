@@ -33,7 +33,7 @@ def test_the_properties_name_both_listeners_and_the_data_folder() -> None:
 
 
 def test_a_broker_behind_a_proxy_tells_its_clients_the_proxys_port() -> None:
-    settings = parsed(broker.server_properties(Path("data"), 9092, 9093, Proxied(9094, 9095)))
+    settings = parsed(broker.server_properties(Path("data"), 9092, 9093, proxied=Proxied(9094, 9095)))
     assert settings["listeners"].split(",")[2] == "PROXIED://127.0.0.1:9094"
     assert settings["advertised.listeners"].split(",") == [
         "PLAINTEXT://127.0.0.1:9092",

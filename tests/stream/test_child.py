@@ -26,6 +26,24 @@ def test_a_child_is_given_secrets_as_they_are(tmp_path: Path) -> None:
     assert environment(settings) == {"FRESHSLATE_HTTP_TOKEN": "0123456789abcdef"}
 
 
+def test_a_child_gets_passwords_as_they_are_and_nothing_that_was_unset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRESHSLATE_KAFKA_CA_FILE", "ca.pem")
+    monkeypatch.setenv("FRESHSLATE_SLATE_SIZE", "7")
+    settings = Settings(
+        kafka_ca_file=None,
+        kafka_security_protocol="SASL_PLAINTEXT",
+        kafka_sasl_mechanism="PLAIN",
+        kafka_sasl_username="me",
+        kafka_sasl_password="sesame",
+    )
+    told = "import os; print([v for n, v in sorted(os.environ.items()) if n.startswith('FRESHSLATE_')])"
+    with ChildWorker(settings, tmp_path, command=[sys.executable, "-c", told]) as worker:
+        ended(worker.pid)
+        assert worker.log_file.read_text().strip() == "['PLAIN', 'sesame', 'me', 'SASL_PLAINTEXT', '7']"
+
+
 def test_a_worker_that_ends_by_itself_is_an_error_with_the_end_of_its_log(tmp_path: Path) -> None:
     settings = Settings(broker="127.0.0.1:1", data_dir=tmp_path / "data")
     with ChildWorker(settings, tmp_path) as worker:

@@ -16,7 +16,9 @@ RESTORING = Facts(
 RUNNING = replace(RESTORING, restored=RESTORING.assigned, restore_left=None, lag_records=0)
 BUSY = replace(RUNNING, lag_records=120)
 SPARE = replace(RUNNING, assigned=frozenset(), restored=frozenset())
-NO_BROKER = replace(RUNNING, lag_records=None, lag_problem="TimeoutError", stalled_seconds=900.0)
+NO_BROKER = replace(
+    RUNNING, lag_records=None, lag_problem="the broker does not answer: TimeoutError", stalled_seconds=900.0
+)
 FAILED = replace(RUNNING, failed=("replica: KeyError: 'x'",))
 
 
@@ -81,7 +83,7 @@ def test_a_broker_that_is_away_is_told_but_is_no_reason_to_start_the_worker_agai
     verdict = healthy(NO_BROKER, stall_seconds=60)
     assert verdict.ok
     assert verdict.reasons == (
-        "lag: not known, the broker does not answer (TimeoutError); no restart helps that",
+        "lag: not known, the broker does not answer: TimeoutError; no restart helps that",
     )
 
 

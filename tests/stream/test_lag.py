@@ -21,6 +21,7 @@ class Broker:
         self.offsets = {A: 0, B: 0}
         self.asked = []
         self.error = None
+        self.refusal = None
         self.meanwhile = lambda: None
         self.stopped = False
 
@@ -30,6 +31,9 @@ class Broker:
         if self.error:
             raise self.error
         return {tp: self.offsets[tp] for tp in tps}
+
+    async def why(self):
+        return self.refusal
 
     async def stop(self):
         self.stopped = True
@@ -236,6 +240,19 @@ async def test_a_broker_that_is_away_makes_the_lag_unknown_and_is_told_once(scen
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
+async def test_a_broker_that_refuses_us_is_told_once_and_in_its_own_words(scene, caplog):
+    scene.broker.error = KafkaConnectionError("unable to bootstrap")
+    await scene.look()
+    scene.broker.refusal = "the Kafka broker at b:1: does not let in user worker"
+    for _ in range(3):
+        await scene.look(after=5)
+    assert scene.watch.problem == scene.broker.refusal
+    assert [record.getMessage().partition(": ")[2][:29] for record in caplog.records] == [
+        "the broker does not answer: K",
+        "the Kafka broker at b:1: does",
+    ]
+
+
 async def test_a_broker_that_is_silent_is_not_waited_for(scene, monkeypatch):
     async def ends(tps):
         await asyncio.Event().wait()
@@ -243,7 +260,7 @@ async def test_a_broker_that_is_silent_is_not_waited_for(scene, monkeypatch):
     monkeypatch.setattr(stream.lag, "ANSWER_SECONDS", 0.01)
     scene.broker.ends = ends
     await scene.look()
-    assert scene.watch.problem == "TimeoutError"
+    assert scene.watch.problem == "the broker does not answer: TimeoutError"
 
 
 async def test_it_looks_until_it_is_cancelled_and_then_lets_go(scene):

@@ -111,7 +111,7 @@ def ended(monkeypatch):
 async def test_what_the_last_worker_of_the_folder_left_open_is_ended(ended, settings):
     await end_open_transaction("shop-1", settings)
     await end_open_transaction("", settings)
-    assert ended == [("shop-1", "localhost:9092")]
+    assert [(who, str(where)) for who, where in ended] == [("shop-1", "localhost:9092")]
 
 
 async def test_without_transactions_there_is_nothing_to_end(ended, tmp_path):

@@ -11,6 +11,7 @@ def test_the_table_has_a_described_row_for_every_setting() -> None:
     table = {row.env: row for row in rows}
     assert table["FRESHSLATE_INPUTS"][1:4] == ("clicks,purchases", "events", "topics")
     assert table["FRESHSLATE_INSTANCE_ID"].value == ""
+    assert table["FRESHSLATE_KAFKA_SASL_MECHANISM"].description.startswith("[PLAIN | SCRAM-SHA-256 | ")
     assert table["FRESHSLATE_LOG_LEVEL"].description.startswith("[debug | info | warning | error] ")
     (row,) = (row for row in rows if row.env == "FRESHSLATE_SOURCES")
     assert (row.value, row.default) == ("", "")

@@ -3,6 +3,7 @@ import asyncio
 import pytest
 from aiokafka import TopicPartition
 from aiokafka import errors as kafka_errors
+from aiokafka.record.default_records import DefaultRecordBatch
 
 from state.errors import Refused
 from stream.topics import BATCH_BYTES
@@ -244,3 +245,14 @@ async def test_batches_of_a_transaction_say_so(transactional, publisher):
 async def test_requests_wait_as_long_as_the_transaction_lives(transactional):
     assert transactional._settings["transaction_timeout_ms"] == 4500
     assert transactional._patience_seconds == 4.5
+
+
+@pytest.mark.parametrize("packing", ["none", "gzip", "lz4", "zstd"])
+def test_what_is_written_is_packed_as_the_settings_say_and_comes_out_the_same(packing):
+    publisher = Publisher("nowhere:1", client_id="c", compression=packing)
+    rows = [(b"u1", b"profile " * 100, [("h", b"1")]), (b"u2", None, [])]
+    (batch,) = publisher._batches(rows)
+    packed = bytes(batch._build())
+    assert (len(packed) < 400) == (packing != "none")
+    read = list(DefaultRecordBatch(packed))
+    assert [(record.key, record.value, list(record.headers)) for record in read] == rows

@@ -198,10 +198,10 @@ def started(monkeypatch):
     """What the start did, with nothing to connect to and nothing to compile."""
     calls = []
 
-    async def check(broker, specs):
-        calls.append(("topics", broker, next(spec.name for spec in specs)))
+    async def check(settings, role):
+        calls.append(("cluster", settings.broker, role))
 
-    monkeypatch.setattr(stream.worker, "check_topics", check)
+    monkeypatch.setattr(stream.worker, "check_cluster", check)
     monkeypatch.setattr(stream.worker, "warm", lambda *_: calls.append("warm"))
     monkeypatch.setattr(stream.worker, "quieten", lambda: None)  # filters of loggers would stay
 
@@ -361,7 +361,7 @@ async def test_plugged_in_sources_propose_and_learn(tmp_path, monkeypatch):
 
 async def test_topics_kernels_and_models_come_before_the_loop(worker, started):
     await worker.start()
-    assert started == [("topics", "localhost:9092", "events"), "warm", "follow"]
+    assert started == [("cluster", "localhost:9092", "worker"), "warm", "follow"]
     assert [task.get_name() for task in worker._tasks] == ["replica", "rankers", "pulse", "loop", "heartbeat"]
 
 
@@ -375,10 +375,10 @@ async def test_without_an_interval_no_heartbeat_is_sent(settings, started, monke
 
 
 async def test_a_worker_whose_topics_do_not_fit_does_not_start(worker, monkeypatch):
-    async def check(broker, specs):
+    async def check(settings, role):
         raise SetupError("too few partitions")
 
-    monkeypatch.setattr(stream.worker, "check_topics", check)
+    monkeypatch.setattr(stream.worker, "check_cluster", check)
     with pytest.raises(SetupError):
         await worker.start()
     assert worker._tasks == []
@@ -477,5 +477,5 @@ async def test_a_start_ends_what_its_folders_last_worker_left_open(tmp_path, sta
 
     monkeypatch.setattr(second.replica, "run", follow)
     await second.start()
-    assert ended == [(first._transactional_id, "localhost:9092")]
+    assert [(who, str(where)) for who, where in ended] == [(first._transactional_id, "localhost:9092")]
     await second.stop()

@@ -1,0 +1,1 @@
+"""What the Kafka cluster needs to know of Freshslate."""

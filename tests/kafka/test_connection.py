@@ -1,0 +1,286 @@
+"""The whole engine against a broker that wants TLS, a password and ACLs; and everything that can be wrong."""
+
+import asyncio
+import json
+import os
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from deploy.kafka.acls import apply
+from state.event import Event, EventItem
+from stream.access import (
+    GROUP,
+    READ,
+    ROLES,
+    TOPIC,
+    TRANSACTIONAL_ID,
+    WRITE,
+    AccessDenied,
+    Need,
+    worker_needs,
+)
+from stream.child import WORKER, environment
+from stream.cluster import check_cluster
+from stream.config import Settings
+from stream.connection import arguments, connection
+from stream.event_file import EventList
+from stream.gate import PAUSE_SECONDS
+from stream.inspection import inspect_user
+from stream.knock import BrokerRefusesError, BrokerUnreachableError, knock
+from stream.proxy import Proxy
+from stream.replay import replay
+from stream.topics import create_topics, topic_specs
+from tests.kafka.harness import ROOT, Shop, clicks, until
+from tests.kafka.secured import PASSWORD, SecuredBroker, secured_broker
+from tests.kafka.test_health import address, probe
+
+TRIES = 50
+MOST_TRIES = 40
+"""Connections in two pauses, of all clients of a worker; each alone would try again after 0.1 s."""
+REFUSED = "FRESHSLATE_KAFKA_SASL_PASSWORD"
+
+
+@pytest.fixture(scope="module")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
+    with secured_broker(tmp_path_factory.mktemp("secured")) as it:
+        yield it
+
+
+@asynccontextmanager
+async def line(kafka: SecuredBroker) -> AsyncIterator[Proxy]:
+    """What clients come through, which counts them."""
+    async with Proxy(kafka.ports["PROXY"], kafka.ports["SECURED"]) as proxy:
+        yield proxy
+
+
+WRONG: list[tuple[str, dict[str, Any], str]] = [
+    ("a wrong password", {"kafka_sasl_password": "guess"}, "does not let in user worker (SCRAM-SHA-512)"),
+    (
+        "a wrong password, PLAIN",
+        {"kafka_sasl_password": "guess", "kafka_sasl_mechanism": "PLAIN"},
+        "does not let in user worker (PLAIN)",
+    ),
+    ("another mechanism", {"kafka_sasl_mechanism": "SCRAM-SHA-256"}, "KAFKA_SASL_MECHANISM"),
+    ("an unknown authority", {"kafka_ca_file": "other_authority"}, "set FRESHSLATE_KAFKA_CA_FILE"),
+    ("the wrong host", {"broker": "localhost"}, "is not for 'localhost': set FRESHSLATE_BROKER"),
+    (
+        "a client without TLS or password on a port that wants both",
+        {"open": True},
+        "speaks TLS on this port: set FRESHSLATE_KAFKA_SECURITY_PROTOCOL=SSL or SASL_SSL",
+    ),
+    ("a client without TLS", {"kafka_security_protocol": "SASL_PLAINTEXT"}, "=SASL_SSL, not SASL_PLAINTEXT"),
+    ("a client that says not who it is", {"kafka_security_protocol": "SSL"}, "wants to know who we are"),
+    ("TLS where there is none", {"at": "OPEN"}, "does not speak TLS on this port"),
+    (
+        "a password where none is asked for",
+        {"at": "OPEN", "kafka_security_protocol": "SASL_PLAINTEXT"},
+        "asks nobody who they are on this port: set FRESHSLATE_KAFKA_SECURITY_PROTOCOL=PLAINTEXT",
+    ),
+    ("an expired certificate", {"at": "EXPIRED", "kafka_security_protocol": "SSL"}, "has expired"),
+    (
+        "no certificate of ours",
+        {"at": "MUTUAL", "kafka_security_protocol": "SSL"},
+        "set FRESHSLATE_KAFKA_CERT_FILE",
+    ),
+    (
+        "an expired certificate of ours",
+        {"at": "MUTUAL", "kafka_security_protocol": "SSL", "kafka_cert_file": "old_client"},
+        "old-client.pem (",
+    ),
+    (
+        "a certificate of ours that nobody knows",
+        {"at": "MUTUAL", "kafka_security_protocol": "SSL", "kafka_cert_file": "strange_client"},
+        "it must not have expired, and an authority that the broker trusts must have signed it",
+    ),
+    ("no token", {"provider": "no_token"}, "no_token gave no token: RuntimeError"),
+    ("an expired token", {"provider": "expired_token"}, "the broker does not take the token"),
+]
+
+
+def settings_of(kafka: SecuredBroker, change: dict[str, Any]) -> Settings:
+    change = dict(change)
+    if change.pop("open", False):
+        return Settings(broker=kafka.at("SECURED"))
+    if provider := change.pop("provider", None):
+        return Settings(
+            broker=kafka.at("TOKENS"),
+            kafka_security_protocol="SASL_PLAINTEXT",
+            kafka_sasl_mechanism="OAUTHBEARER",
+            kafka_oauth_provider=f"tests.kafka.secured:{provider}",
+        )
+    port = change.pop("at", "SECURED")
+    change["broker"] = f"{change.get('broker', '127.0.0.1')}:{kafka.ports[port]}"
+    for name in ("kafka_ca_file", "kafka_cert_file"):
+        if name in change:
+            change[name] = getattr(kafka.certificates, change[name])
+    protocol = change.get("kafka_security_protocol", "SASL_SSL")
+    if protocol == "SSL":
+        change |= dict.fromkeys(("kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password"))
+    if protocol == "SASL_PLAINTEXT":
+        change["kafka_ca_file"] = None
+    return kafka.settings(**change)
+
+
+async def test_whatever_keeps_us_out_is_one_error_that_says_what_to_do(kafka: SecuredBroker) -> None:
+    for name, change, told in WRONG:
+        with pytest.raises(BrokerRefusesError) as caught:
+            await knock(connection(settings_of(kafka, change)))
+        assert told in str(caught.value), name
+        assert PASSWORD not in str(caught.value), name
+        assert "docs/security.md" in str(caught.value), name
+    mutual = {"at": "MUTUAL", "kafka_security_protocol": "SSL", "kafka_cert_file": "client"}
+    async with line(kafka):
+        for change in ({}, {"kafka_sasl_mechanism": "PLAIN"}, {"provider": "token"}, mutual):
+            await knock(connection(settings_of(kafka, change)))
+    with pytest.raises(BrokerUnreachableError, match="refused"):
+        await knock(connection(kafka.settings(broker=kafka.at("PROXY"))))
+    # It is there, and sends clients to a place that is not.
+    with pytest.raises(BrokerRefusesError, match=r"connection refused. Its advertised\.listeners must"):
+        await knock(connection(settings_of(kafka, {})))
+
+
+async def test_a_worker_with_a_wrong_password_connects_once_says_so_and_ends(
+    kafka: SecuredBroker, tmp_path: Path
+) -> None:
+    settings = kafka.settings(kafka_sasl_password="guess-of-ours", data_dir=tmp_path, log_level="debug")
+    async with line(kafka) as proxy:
+        told = await asyncio.to_thread(
+            subprocess.run,
+            WORKER,
+            env={**os.environ, **environment(settings)},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert told.returncode == 1
+        assert proxy.connections == 1
+    said = told.stderr.strip()
+    assert said.startswith("freshslate: the Kafka broker at 127.0.0.1:"), said
+    assert "does not let in user worker" in said
+    assert REFUSED in said
+    assert "guess-of-ours" not in told.stdout + told.stderr
+    assert "Traceback" not in told.stderr
+
+
+async def test_what_acls_do_not_allow_is_named_before_anything_runs(
+    kafka: SecuredBroker, prefix: str
+) -> None:
+    settings = kafka.settings("lacking", topic_prefix=prefix, app_id=f"{prefix}app")
+    await create_topics(kafka.broker.address, topic_specs(settings))
+    lacking = [
+        Need(TOPIC, settings.slates_topic, WRITE),
+        Need(TOPIC, settings.rankers_topic, READ),
+        Need(GROUP, settings.app_id, READ),
+        Need(TRANSACTIONAL_ID, f"{settings.app_id}-", WRITE, is_prefix=True),
+    ]
+    rest = [need for need in worker_needs(settings) if need not in lacking]
+    assert len(rest) == len(worker_needs(settings)) - len(lacking)
+    await apply(kafka.broker.address, rest, "User:lacking")
+    async with line(kafka):
+        for number in range(len(lacking)):
+            denied = await denial(settings, len(lacking) - number)
+            assert set(denied.missing) == set(lacking[number:])
+            assert str(lacking[number]) in str(denied)
+            assert "user lacking (SCRAM-SHA-512)" in str(denied)
+            await apply(kafka.broker.address, lacking[number : number + 1], "User:lacking")
+        await allowed(settings, "worker")
+        await apply(kafka.broker.address, ROLES["monitor"](settings), "User:owner")
+        await allowed(kafka.settings("owner", topic_prefix=prefix), "monitor")
+
+
+async def denial(settings: Settings, count: int) -> AccessDenied:
+    """What the check says once it lacks so many things; a broker learns of ACLs a moment later."""
+    for _ in range(TRIES):
+        with pytest.raises(AccessDenied) as caught:
+            await check_cluster(settings, "worker")
+        if len(caught.value.missing) == count:
+            break
+        await asyncio.sleep(0.1)
+    return caught.value
+
+
+async def allowed(settings: Settings, role: str) -> None:
+    """Check, and again where a broker has not learnt of the ACLs yet."""
+    for _ in range(TRIES):
+        with suppress(AccessDenied):
+            await check_cluster(settings, role)
+            return
+        await asyncio.sleep(0.1)
+    await check_cluster(settings, role)
+
+
+async def test_a_worker_with_the_documented_acls_answers_every_event_once_over_sasl_ssl(
+    kafka: SecuredBroker, prefix: str, tmp_path: Path
+) -> None:
+    """Also the commands; and at the end the password becomes a wrong one under the running worker."""
+    common: dict[str, Any] = {
+        "topic_prefix": prefix,
+        "app_id": f"{prefix}app",
+        "partitions": 2,
+        "kafka_sasl_mechanism": "PLAIN",
+        "kafka_compression": "zstd",
+    }
+    mine = kafka.settings("worker", data_dir=tmp_path / "data", worker_port=0, lag_poll_seconds=0.5, **common)
+    owner = kafka.settings("owner", **common)
+    for role in ("setup", "shop", "analyst"):
+        await apply(kafka.broker.address, ROLES[role](owner), "User:owner")
+    await apply(kafka.broker.address, worker_needs(mine), "User:worker")
+    async with line(kafka) as proxy:
+        await create_topics(connection(owner), topic_specs(owner))
+        it = Shop(mine.broker, prefix, tmp_path)
+        it.settings = mine
+        worker = it.start()
+        try:
+            await it.started()
+            now = int(time.time() * 1000)
+            again = [
+                Event(event_id=f"r{n}", type="click", user_id="u0", items=(EventItem("i1"),), time=now)
+                for n in range(20)
+            ]
+            replayed = await replay(owner, EventList(again))
+            sent = await packed_events(owner) + replayed.sent
+            it.settings = owner
+            await it.settled(sent)
+            report = await it.audit()
+            assert report.is_clean, report
+            found = await inspect_user(owner, "u0", slates=1)
+            assert found.profile is not None
+            await asyncio.to_thread(kafka.change_password, "another-one")
+            await until(lambda: "does not let in user worker" in it.log(worker), 60, it.logs)
+            url = f"{await address(it, worker)}/healthz"
+            before, (_, first) = proxy.connections, await probe(url)
+            page = first
+            while page["uptime_seconds"] < first["uptime_seconds"] + 2 * PAUSE_SECONDS:
+                await asyncio.sleep(0.2)
+                _, page = await probe(url)
+            tries = proxy.connections - before
+            assert tries <= MOST_TRIES
+            print(f"{tries} connections in two pauses")
+            log = it.log(worker)
+            assert log.count("lag is not known: the Kafka broker at") == 1
+            assert "does not let in user worker (PLAIN)" in page["reasons"][0]
+            assert worker.poll() is None
+            assert PASSWORD not in log
+        finally:
+            worker.kill()
+            worker.wait()
+
+
+async def packed_events(settings: Settings) -> int:
+    """Send events as other producers do, who pack them with whatever they like; how many."""
+    events = list(clicks(400, users=40))
+    for number, packing in enumerate(("lz4", "zstd", "snappy", "gzip")):
+        async with AIOKafkaProducer(**arguments(connection(settings)), compression_type=packing) as producer:
+            for event in events[number::4]:
+                await producer.send(
+                    settings.input_topics[0], json.dumps(event).encode(), key=str(event["user_id"]).encode()
+                )
+    return len(events)
