@@ -27,6 +27,7 @@ CLOSED = {
     "type": set(EVENT_TYPES),
     "reason": {*REASONS, *attribution.REASONS},
     "how": set(HOWS),
+    "what": {"exposures", "rewards"},
     "scenario": set(SCENARIOS),
     "policy": {"softmax", "epsilon_greedy", "uniform"},
     "stage": set(STAGES),
