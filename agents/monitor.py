@@ -12,7 +12,8 @@ from agents.options import milliseconds_of, quiet
 from state.errors import SetupError
 from stream.config import load_settings
 from stream.interrupt import Interruptible
-from stream.topics import check_topics, topic_specs
+from stream.topic_check import check_topics
+from stream.topics import topic_specs
 
 MONITOR_EXAMPLES = (
     "Examples: [bold]freshslate monitor[/], "

@@ -8,7 +8,7 @@ held against it: slates, rewards and dead letters that come again, and records t
 
 import bisect
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple, TypeVar
@@ -20,6 +20,7 @@ from state.slate import Delta, Slate, Trigger
 from state.slates import Asked, Slates
 from stream.codecs import decode_delta, decode_slate
 from stream.config import Settings
+from stream.move import is_moved
 from stream.reading import read_topic
 from stream.work import Engine, Record, work
 from stream.worker import event_rules, step_rules
@@ -127,11 +128,14 @@ class _Partition(Struct):
     rewards: Counter[bytes] = field(default_factory=Counter)
     dead_letters: Counter[tuple[bytes | None, bytes | None]] = field(default_factory=Counter)
     profiles: dict[bytes, bytes] = {}
+    moved: dict[bytes, bytes] = {}
+    """Profiles that were moved here before the first event (`stream/move.py`)."""
 
 
 async def audit(settings: Settings) -> Report:
     """Read all topics and compare them with a fold of the inputs.
 
+    What was moved here from other topics is left out, but for profiles: the fold begins with them.
     Everything is held in memory: about 4 KB an event.
 
     Args:
@@ -159,19 +163,29 @@ async def _read(settings: Settings) -> dict[int, _Partition]:
     for topic in settings.input_topics:
         async for record in read_topic(settings.broker, topic):
             partitions[record.partition].inputs[topic].append(record)
-    async for record in read_topic(settings.broker, settings.deltas_topic):
+    async for record in _own(settings, settings.deltas_topic):
         cycle = _Cycle(decode_delta(record.value or b""), record.timestamp)
         partitions[record.partition].cycles.append(cycle)
-    async for record in read_topic(settings.broker, settings.slates_topic):
+    async for record in _own(settings, settings.slates_topic):
         partitions[record.partition].slates.append(record.value or b"")
-    async for record in read_topic(settings.broker, settings.rewards_topic):
+    async for record in _own(settings, settings.rewards_topic):
         partitions[record.partition].rewards[record.value or b""] += 1
     async for record in read_topic(settings.broker, settings.dlq_topic):
         partitions[record.partition].dead_letters[record.key, record.value] += 1
     async for record in read_topic(settings.broker, settings.profiles_topic):
         if record.key is not None and record.value is not None and not record.key.startswith(b"\x00"):
-            partitions[record.partition].profiles[record.key] = record.value
+            partition = partitions[record.partition]
+            (partition.moved if is_moved(record) else partition.profiles)[record.key] = record.value
+    for partition in partitions.values():
+        partition.profiles = {**partition.moved, **partition.profiles}
     return partitions
+
+
+async def _own(settings: Settings, topic: str) -> AsyncIterator[Record]:
+    """Records that workers wrote here."""
+    async for record in read_topic(settings.broker, topic):
+        if not is_moved(record):
+            yield record
 
 
 def _check(number: int, partition: _Partition, engine: Engine, report: Report) -> None:
@@ -180,6 +194,7 @@ def _check(number: int, partition: _Partition, engine: Engine, report: Report) -
     published = _Published(by_id)
     replay = engine._replace(decide=published, writer=_NO_WRITER)
     memory = _Memory()
+    memory.rows.update(partition.moved)
     rewards: Counter[bytes] = Counter()
     dead: Counter[tuple[bytes | None, bytes | None]] = Counter()
     for runs in _cycles(partition, report):

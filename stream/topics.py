@@ -1,4 +1,4 @@
-"""The topics: what each must look like, made explicitly, and checked before a worker starts.
+"""The topics: what each must look like, made explicitly; `stream/topic_check.py` checks them.
 
 Never by auto-creation: a topic made by accident has one partition and the wrong clean-up, and a
 partition count cannot be changed later without moving users away from their state.
@@ -20,6 +20,7 @@ from aiokafka.protocol.admin import DeleteGroupsRequest
 from state.errors import SetupError
 from stream.config import DAY, Settings
 from stream.setting_types import FOR_EVER
+from stream.topic_rights import HIDDEN, topics_found
 
 BATCH_BYTES: Final = 8 << 20
 """Largest record batch in a topic that a worker writes by batch."""
@@ -40,6 +41,8 @@ class TopicSpec(NamedTuple):
     is_input: bool = False
     is_copartitioned: bool = True
     """Whether partition n of it belongs to the owner of partition n of the inputs."""
+    rights: tuple[str, ...] = ("Read",)
+    """What a worker does with it: Kafka's operations, of `stream.topic_rights.OPERATIONS`."""
 
 
 class TopicState(NamedTuple):
@@ -47,6 +50,13 @@ class TopicState(NamedTuple):
 
     partitions: int
     config: Mapping[str, str]
+    """Effective values, also those that are the broker's defaults."""
+    replicas: int | None = None
+    """Copies of the partition that has the fewest; None where it was not asked."""
+    operations: frozenset[str] | None = None
+    """What these credentials may do with it, of `OPERATIONS`; None where it was not asked."""
+    is_hidden: bool = False
+    """Whether these credentials may not even know that it is there, so that it may be missing."""
 
 
 class BrokerUnreachableError(SetupError):
@@ -69,24 +79,14 @@ class BrokerUnreachableError(SetupError):
         )
 
 
-class TopicMismatch(SetupError):
-    """Topics that exist, or do not, in a form this worker cannot run on.
-
-    Args:
-        problems: One line each, with what to do.
-    """
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
-        lines = "\n".join(f"  - {problem}" for problem in self.problems)
-        super().__init__(f"the topics do not fit the settings:\n{lines}")
-
-
 def topic_specs(settings: Settings) -> list[TopicSpec]:
     """Every topic that `settings` needs, inputs first."""
     written = {"max.message.bytes": str(BATCH_BYTES)}
+    both = ("Read", "Write")
+    # Whoever repeats slates reads them first (docs/operations.md, at least once).
+    slates_rights = ("Write",) if settings.processing_guarantee == "exactly_once" else both
 
-    def spec(name: str, config: Mapping[str, str], **traits: bool) -> TopicSpec:
+    def spec(name: str, config: Mapping[str, str], **traits: Any) -> TopicSpec:
         durable = {"min.insync.replicas": str(_min_insync(settings))}
         return TopicSpec(name, settings.partitions, settings.replication, {**durable, **config}, **traits)
 
@@ -96,10 +96,18 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
             for name in settings.input_topics
         ),
         spec(settings.items_topic, {"cleanup.policy": "compact"}, is_copartitioned=False),
-        spec(settings.slates_topic, {**written, **_slates_config(settings)}),
-        spec(settings.rewards_topic, {**written, **_deleted_after(settings.rewards_retention_seconds)}),
-        spec(settings.deltas_topic, {**written, **_deleted_after(settings.deltas_retention_seconds)}),
-        spec(settings.profiles_topic, {**written, **PROFILES_CONFIG}),
+        spec(settings.slates_topic, {**written, **_slates_config(settings)}, rights=slates_rights),
+        spec(
+            settings.rewards_topic,
+            {**written, **_deleted_after(settings.rewards_retention_seconds)},
+            rights=both,
+        ),
+        spec(
+            settings.deltas_topic,
+            {**written, **_deleted_after(settings.deltas_retention_seconds)},
+            rights=both,
+        ),
+        spec(settings.profiles_topic, {**written, **PROFILES_CONFIG}, rights=both),
         spec(
             settings.rankers_topic,
             {**written, "cleanup.policy": "compact"},
@@ -109,6 +117,7 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
             settings.dlq_topic,
             {**written, **_deleted_after(settings.dlq_retention_seconds)},
             is_copartitioned=False,
+            rights=("Write",),
         ),
     ]
 
@@ -169,30 +178,39 @@ async def create_topics(
         return created
 
 
-async def check_topics(broker: str, specs: Sequence[TopicSpec]) -> None:
-    """Compare the topics that exist with `specs`.
-
-    Raises:
-        BrokerUnreachableError: No broker answers.
-        TopicMismatch: With everything that does not fit.
-    """
-    found = await describe(broker, [spec.name for spec in specs])
-    problems = list(mismatches(specs, found))
-    if problems:
-        raise TopicMismatch(problems)
-
-
 async def describe(broker: str, names: Iterable[str]) -> dict[str, TopicState]:
     """Partitions and effective configuration of those of `names` that exist.
 
     Raises:
         BrokerUnreachableError: No broker answers.
+        SetupError: These credentials may not read the configuration.
     """
     async with admin_client(broker) as admin:
         existing = await _existing(admin)
         present = [name for name in names if name in existing]
         configs = await _configs(admin, present)
-        return {name: TopicState(len(existing[name]), configs[name]) for name in present}
+    for name, config in configs.items():
+        if config is None:
+            message = f"cannot read the configuration of topic {name}: run `freshslate topics check`"
+            raise SetupError(message)
+    return {name: TopicState(len(existing[name]), configs[name] or {}) for name in present}
+
+
+async def observe(broker: str, names: Iterable[str]) -> dict[str, TopicState]:
+    """All that can be found out of those of `names` that exist, or that these credentials may not see.
+
+    Raises:
+        BrokerUnreachableError: No broker answers.
+    """
+    async with admin_client(broker) as admin:
+        found = await topics_found(admin, names)
+        configs = await _configs(admin, [name for name, each in found.items() if not each.is_hidden])
+    return {
+        name: TopicState(
+            each.partitions, configs.get(name) or {}, each.replicas, each.operations, each.is_hidden
+        )
+        for name, each in found.items()
+    }
 
 
 async def remove_topics(settings: Settings) -> None:
@@ -219,75 +237,6 @@ async def _delete_group(admin: AIOKafkaAdminClient, group: str) -> int:
     except KafkaError as error:
         return int(error.errno)
     return int(response.results[0][1])
-
-
-def mismatches(specs: Sequence[TopicSpec], found: Mapping[str, TopicState]) -> Iterable[str]:
-    """Everything about `found` that does not fit `specs`, one line each, with what to do."""
-    missing = [spec.name for spec in specs if spec.name not in found]
-    if missing:
-        verb = "does" if len(missing) == 1 else "do"
-        yield f"{', '.join(missing)} {verb} not exist: run `freshslate topics create`"
-    yield from _inputs_apart(specs, found)
-    yield from _odd_counts(specs, found)
-    for spec in specs:
-        if spec.name in found:
-            yield from _mismatch(spec, found[spec.name])
-
-
-def _inputs_apart(specs: Sequence[TopicSpec], found: Mapping[str, TopicState]) -> Iterable[str]:
-    counts = {
-        spec.name: found[spec.name].partitions for spec in specs if spec.is_input and spec.name in found
-    }
-    if len(set(counts.values())) > 1:
-        told = ", ".join(f"{name} has {count}" for name, count in counts.items())
-        yield (
-            f"the inputs are not co-partitioned ({told} partitions), so a user's events would reach "
-            "different workers: copy the odd ones into topics of equal partition count"
-        )
-
-
-def _odd_counts(specs: Sequence[TopicSpec], found: Mapping[str, TopicState]) -> Iterable[str]:
-    """One line per wrong partition count, so that a wrong setting is one line and not six."""
-    odd = defaultdict(list)
-    for spec in specs:
-        if spec.is_copartitioned and spec.name in found and found[spec.name].partitions != spec.partitions:
-            odd[found[spec.name].partitions].append(spec)
-    for count, group in odd.items():
-        advice = (
-            f"set FRESHSLATE_PARTITIONS={count}"
-            if any(spec.is_input for spec in group)
-            else "use a fresh FRESHSLATE_TOPIC_PREFIX, or delete them if nothing in them is needed"
-        )
-        yield (
-            f"{', '.join(spec.name for spec in group)}: {count} partitions, but FRESHSLATE_PARTITIONS is "
-            f"{group[0].partitions}: {advice}"
-        )
-
-
-def _mismatch(spec: TopicSpec, found: TopicState) -> Iterable[str]:
-    wanted, actual = _policies(spec.config), _policies(found.config)
-    if wanted != actual:
-        text = ",".join(sorted(wanted))
-        yield (
-            f"{spec.name} has cleanup.policy={','.join(sorted(actual))}, not {text}: "
-            f"{_alter(spec.name, 'cleanup.policy', text)}"
-        )
-    needed = int(spec.config.get("max.message.bytes", 0))
-    allowed = int(found.config.get("max.message.bytes", needed))
-    if allowed < needed:
-        yield (
-            f"{spec.name} has max.message.bytes={allowed}, below {needed}: "
-            f"{_alter(spec.name, 'max.message.bytes', str(needed))}"
-        )
-
-
-def _policies(config: Mapping[str, str]) -> frozenset[str]:
-    return frozenset(part.strip() for part in config.get("cleanup.policy", "delete").split(","))
-
-
-def _alter(topic: str, key: str, value: str) -> str:
-    shown = f"[{value}]" if "," in value else value
-    return f"kafka-configs --alter --entity-type topics --entity-name {topic} --add-config {key}={shown}"
 
 
 @asynccontextmanager
@@ -381,15 +330,19 @@ def _is_led(partitions: Sequence[Mapping[str, Any]]) -> bool:
     return bool(partitions) and all(p["leader"] >= 0 and not p["error_code"] for p in partitions)
 
 
-async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
+async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str] | None]:
+    """Configuration by topic; None where these credentials may not read it."""
     if not names:
         return {}
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
-    found = {}
+    found: dict[str, dict[str, str] | None] = {}
     for answer in await admin.describe_configs(resources):
         for code, text, _, name, entries in answer.resources:
-            if code:
+            if code == HIDDEN:
+                found[name] = None
+            elif code:
                 message = f"cannot read the configuration of topic {name}: {text or for_code(code).__name__}"
                 raise SetupError(message)
-            found[name] = {entry[0]: entry[1] for entry in entries}
+            else:
+                found[name] = {entry[0]: entry[1] for entry in entries}
     return found

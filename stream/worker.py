@@ -60,7 +60,8 @@ from stream.ranker import RankerFollower
 from stream.replica import Replica
 from stream.rules_file import RulesFile
 from stream.sizes import measure_build, measure_ranker, measure_sizes
-from stream.topics import check_topics, topic_specs
+from stream.topic_check import check_topics
+from stream.topics import topic_specs
 from stream.transaction import Publisher, TransactionalPublisher
 from stream.watched_file import WatchedFile
 from stream.work import Engine, work
@@ -144,7 +145,8 @@ class Worker:
         quieten()
         for line in advice(self._settings):
             log.warning(line)
-        await check_topics(self._settings.broker, topic_specs(self._settings))
+        for line in await check_topics(self._settings.broker, topic_specs(self._settings)):
+            log.warning(line)
         await asyncio.gather(
             asyncio.to_thread(warm, self._settings, self._plugged),
             end_open_transaction(self._former, self._settings),

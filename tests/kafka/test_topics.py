@@ -5,11 +5,10 @@ from aiokafka.admin import NewTopic
 
 from state.errors import SetupError
 from stream.config import Settings, load_settings
+from stream.topic_check import TopicMismatch, check_topics
 from stream.topics import (
     BATCH_BYTES,
-    TopicMismatch,
     admin_client,
-    check_topics,
     create_topics,
     describe,
     topic_specs,

@@ -200,6 +200,7 @@ def started(monkeypatch):
 
     async def check(broker, specs):
         calls.append(("topics", broker, next(spec.name for spec in specs)))
+        return ()
 
     monkeypatch.setattr(stream.worker, "check_topics", check)
     monkeypatch.setattr(stream.worker, "warm", lambda *_: calls.append("warm"))
