@@ -49,20 +49,15 @@ async def test_profiles_move_to_more_partitions_byte_for_byte_and_feedback_finds
         shop(broker, prefix, tmp_path) as it,
         shop(broker, f"{prefix}wider.", tmp_path / "new", partitions=WIDER) as wider,
     ):
-        worker = it.start()
         sent = await send(it, clicks(1_500))
+        with pytest.raises(SetupError, match=r"1500 events of .* are not processed yet: point the producers"):
+            await move(it.settings, wider.settings)
+        worker = it.start()
         await it.settled(sent)
         with pytest.raises(SetupError, match="1 workers are still members of group"):
             await move(it.settings, wider.settings)
         worker.terminate()
         assert await asyncio.to_thread(worker.wait, 30) == 0
-        late = await send(it, clicks(10, seed=2))
-        with pytest.raises(SetupError, match=r"10 events of .* are not processed yet: point the producers"):
-            await move(it.settings, wider.settings)
-        it.start()
-        await it.settled(sent + late)
-        it.workers[-1].terminate()
-        assert await asyncio.to_thread(it.workers[-1].wait, 30) == 0
 
         # Producers write to the new topics before anybody reads them.
         clicked = await send(wider, await feedback(it))

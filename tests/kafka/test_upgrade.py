@@ -5,6 +5,8 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.kafka.harness import clicks, read_json, send, shop, until
 
 RATE = 600.0
@@ -16,17 +18,18 @@ def version(name: str) -> list[str]:
     return [sys.executable, "-m", "tests.kafka.versions", name]
 
 
+@pytest.mark.timeout(600)
 async def test_a_roll_over_three_versions_loses_and_repeats_nothing_and_a_version_too_new_is_refused(
     broker: str, prefix: str, tmp_path: Path
 ) -> None:
     async with shop(broker, prefix, tmp_path, session_timeout_seconds=6) as it:
         older, newer = it.start(command=version("older")), it.start(command=version("newer"))
-        await it.started()
+        await it.started(seconds=150)
         sending = asyncio.create_task(send(it, clicks(EVENTS), rate=RATE))
         await asyncio.sleep(2)
         # Today's takes the place of the older one, beside the newer one.
         today = it.start()
-        await it.started()
+        await it.started(seconds=150)
         older.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(older.wait, 30) == 0
         await asyncio.sleep(2)
