@@ -22,7 +22,8 @@ def version(name: str) -> list[str]:
 async def test_a_roll_over_three_versions_loses_and_repeats_nothing_and_a_version_too_new_is_refused(
     broker: str, prefix: str, tmp_path: Path
 ) -> None:
-    async with shop(broker, prefix, tmp_path, session_timeout_seconds=6) as it:
+    # Two partitions for each of three workers.
+    async with shop(broker, prefix, tmp_path, partitions=6, session_timeout_seconds=6) as it:
         older, newer = it.start(command=version("older")), it.start(command=version("newer"))
         await it.started(seconds=150)
         sending = asyncio.create_task(send(it, clicks(EVENTS), rate=RATE))
