@@ -2,7 +2,7 @@
 
 The differences are put in from outside; the code of a worker knows nothing of them.
 
-    older   leaves out of deltas and slates what the schema of `tests/fixtures/2026-11-24` did not say
+    older   leaves out of deltas what the schema of `tests/fixtures/2026-11-24` did not say
     newer   says more in deltas and slates than this code knows
     next    writes profiles of the next version, which this code does not know
 """
@@ -19,22 +19,17 @@ from msgspec.structs import replace
 from agents.personalize import run_worker
 from state.profile import PROFILE_VERSION, Profile
 from state.slate import Delta
-from state.slates import WireSlate
 from stream import work
 from stream.config import load_settings
 
 
 def older() -> None:
-    encode_delta, encode_slate = work.encode_delta, work.encode_slate
+    encode_delta = work.encode_delta
 
     def delta_then(delta: Delta) -> bytes:
         return encode_delta(replace(delta, folded=UNSET, exposures=UNSET))
 
-    def slate_then(slate: Any) -> bytes:
-        assert isinstance(slate, WireSlate)
-        return encode_slate(replace(slate, pool=UNSET))
-
-    work.encode_delta, work.encode_slate = delta_then, slate_then
+    work.encode_delta = delta_then
 
 
 def newer() -> None:
