@@ -23,6 +23,7 @@ from agents.options import milliseconds_of, quiet, speed_of
 from agents.policy import policy_app
 from agents.ranker import ranker, train_ranker
 from agents.replay_state import REPLAY_STATE_EXAMPLES, replay_state
+from agents.topics import topics_app
 from state.errors import FreshslateError
 from state.event import DEFAULT_TENANT
 from state.simulation.config import ShopConfig, demo_config
@@ -30,7 +31,6 @@ from stream.broker import Broker, BrokerError
 from stream.child import ended
 from stream.cluster import check_cluster
 from stream.config import Settings, load_settings
-from stream.connection import connection
 from stream.entry_points import installed
 from stream.formats import FORMATS
 from stream.inspection import as_json, inspect_user
@@ -44,7 +44,6 @@ from stream.screens.replay import ReplayScreen, print_items, print_report
 from stream.screens.settings import print_model, print_plugins, print_settings
 from stream.settings_table import settings_table
 from stream.times import now_ms
-from stream.topics import create_topics, topic_specs
 
 if TYPE_CHECKING:
     from stream.simulate import SimulateOptions
@@ -59,8 +58,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-topics = typer.Typer(help="Create or check the topics.", no_args_is_help=True)
-app.add_typer(topics, name="topics")
+app.add_typer(topics_app, name="topics")
 app.add_typer(policy_app, name="policy")
 app.add_typer(dlq_app, name="dlq")
 out = Console()
@@ -172,22 +170,6 @@ def worker() -> None:
     # Before faust starts, so that what is missing is one line and not a log.
     asyncio.run(check_cluster(loaded, "worker"))
     run_worker(loaded)
-
-
-@topics.command("create", epilog="Example: [bold]freshslate topics create[/]")
-def topics_create() -> None:
-    """Create every topic that is missing, with its configuration; the others stay as they are."""
-    settings = load_settings()
-    created = asyncio.run(create_topics(connection(settings), topic_specs(settings)))
-    out.print("\n".join(f"created {name}" for name in created) or "nothing to create", highlight=False)
-
-
-@topics.command("check", epilog="Example: [bold]freshslate topics check[/]")
-def topics_check() -> None:
-    """Compare the topics with what the settings ask for; every difference is listed, with what to do."""
-    settings = load_settings()
-    asyncio.run(check_cluster(settings, "worker"))
-    out.print(f"{len(topic_specs(settings))} topics are as they should be")
 
 
 @app.command(epilog="Example: [bold]FRESHSLATE_PARTITIONS=16 freshslate settings | grep PARTITIONS[/]")

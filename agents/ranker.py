@@ -15,7 +15,8 @@ from agents.options import milliseconds_of, quiet
 from stream.config import Settings, load_settings
 from stream.connection import connection
 from stream.interrupt import Interruptible
-from stream.topics import check_topics, topic_specs
+from stream.topic_check import check_topics
+from stream.topics import topic_specs
 
 if TYPE_CHECKING:
     from stream.training import TrainingRules

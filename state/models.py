@@ -23,7 +23,7 @@ from state.retrieval import hour as hourly
 from state.retrieval import popularity as popular
 from state.retrieval import rules as rule
 from state.retrieval import sessions as neighbour
-from state.retrieval.arrays import Bundle, Ints, Longs, resized_bundle
+from state.retrieval.arrays import Bundle, Ints, Longs, check_layout, resized_bundle
 from state.retrieval.blend import Query, retrieve
 from state.retrieval.box import Box, pack
 from state.retrieval.config import ModelConfig
@@ -234,8 +234,8 @@ class Models:
         """Models that go on where `snapshot` was taken.
 
         Raises:
-            ValueError: The snapshot is of another version of this program, or learned under other values of
-                what `ModelConfig` calls folded.
+            ValueError: The snapshot is of another version of this program, its arrays are of another type, or
+                it was learned under other values of what `ModelConfig` calls folded.
         """
         version = int(arrays["version"][0]) if "version" in arrays else None
         if version != SNAPSHOT_VERSION:
@@ -265,8 +265,9 @@ class Models:
         self._origin = int(arrays["clock"][0]) if arrays["clock"].size else None
         for name in _DIMENSIONS:
             bundle = getattr(self, name)
-            fields = (np.array(arrays[f"{name}.{field}"]) for field in bundle._fields)
-            setattr(self, name, type(bundle)(*fields))
+            fields = {field: np.array(arrays[f"{name}.{field}"]) for field in bundle._fields}
+            check_layout(name, fields, bundle._asdict())
+            setattr(self, name, type(bundle)(**fields))
         self._next_sequence = int(self.sessions.counters[0])
         self._session_keys = deque(arrays["session_keys"].tolist())
         first = self._next_sequence - len(self._session_keys)

@@ -84,6 +84,8 @@ def worker_needs(settings: Settings) -> list[Need]:
     if settings.processing_guarantee == "at_least_once":
         # What was published by a cycle that never ended is looked up and repeated.
         read.append(settings.slates_topic)
+    if settings.canary_seconds:
+        written.append(settings.input_topics[0])  # its own heartbeats
     needs = [Need(TOPIC, name, READ) for name in (*read, *both)]
     needs += [Need(TOPIC, name, WRITE) for name in written]
     needs += _configs(settings)

@@ -8,7 +8,7 @@ held against it: slates, rewards and dead letters that come again, and records t
 
 import bisect
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple, TypeVar
@@ -24,6 +24,7 @@ from stream.config import Settings
 from stream.connection import connection
 from stream.heartbeat import heartbeat_key
 from stream.letters import dealt_of
+from stream.move import is_moved
 from stream.reading import high_watermarks, is_heartbeat, read_topic
 from stream.work import Engine, Record, work
 from stream.worker import event_rules, step_rules
@@ -142,11 +143,14 @@ class _Partition(Struct):
     profiles: dict[bytes, bytes] = {}
     ends: dict[str, int] = {}
     """Where the inputs ended when everything was read."""
+    moved: dict[bytes, bytes] = {}
+    """Profiles that were moved here before the first event (`stream/move.py`)."""
 
 
 async def audit(settings: Settings) -> Report:
     """Read all topics and compare them with a fold of the inputs.
 
+    What was moved here from other topics is left out, but for profiles: the fold begins with them.
     Everything is held in memory: about 4 KB an event.
 
     Args:
@@ -174,15 +178,15 @@ async def _read(settings: Settings) -> dict[int, _Partition]:
     for topic in settings.input_topics:
         async for record in read_topic(connection(settings), topic):
             partitions[record.partition].inputs[topic].append(record)
-    async for record in read_topic(connection(settings), settings.deltas_topic):
+    async for record in _own(settings, settings.deltas_topic):
         cycle = _Cycle(decode_delta(record.value or b""), record.timestamp)
         partitions[record.partition].cycles.append(cycle)
-    async for record in read_topic(connection(settings), settings.slates_topic):
+    async for record in _own(settings, settings.slates_topic):
         if record.value is None:
             partitions[record.partition].tombstones[record.key] += 1
         else:
             partitions[record.partition].slates.append(record.value)
-    async for record in read_topic(connection(settings), settings.rewards_topic):
+    async for record in _own(settings, settings.rewards_topic):
         partitions[record.partition].rewards[record.value or b""] += 1
     async for record in read_topic(connection(settings), settings.dlq_topic):
         if dealt_of(record) is None:
@@ -197,7 +201,17 @@ async def _read(settings: Settings) -> dict[int, _Partition]:
 async def _read_profiles(settings: Settings, partitions: Mapping[int, _Partition]) -> None:
     async for record in read_topic(connection(settings), settings.profiles_topic):
         if record.key is not None and not record.key.startswith(b"\x00"):
-            _keep(partitions[record.partition].profiles, record.key, record.value)
+            partition = partitions[record.partition]
+            _keep(partition.moved if is_moved(record) else partition.profiles, record.key, record.value)
+    for partition in partitions.values():
+        partition.profiles = {**partition.moved, **partition.profiles}
+
+
+async def _own(settings: Settings, topic: str) -> AsyncIterator[Record]:
+    """Records that workers wrote here."""
+    async for record in read_topic(connection(settings), topic):
+        if not is_moved(record):
+            yield record
 
 
 def _check(number: int, partition: _Partition, engine: Engine, report: Report) -> None:
@@ -206,6 +220,7 @@ def _check(number: int, partition: _Partition, engine: Engine, report: Report) -
     published = _Published(by_id)
     replay = engine._replace(decide=published, writer=_NO_WRITER)
     memory = _Memory()
+    memory.rows.update(partition.moved)
     rewards: Counter[bytes] = Counter()
     dead: Counter[tuple[bytes | None, bytes | None]] = Counter()
     tombstones: Counter[bytes | None] = Counter()

@@ -8,11 +8,12 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from state.errors import SetupError
-from stream.access import ROLES, check_access
+from stream.access import ROLES, AccessDenied, check_access
 from stream.config import Settings
 from stream.connection import connection
 from stream.environment import env_name
-from stream.topics import admin_client, check_topics, topic_specs
+from stream.topic_check import Problem, check_topics, topic_problems
+from stream.topics import admin_client, topic_specs
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class BrokerLimits(SetupError):
         super().__init__("\n".join(("the brokers do not fit the settings:", *self.problems)))
 
 
-async def check_cluster(settings: Settings, role: str) -> None:
+async def check_cluster(settings: Settings, role: str) -> tuple[str, ...]:
     """Check what a process of this role needs.
 
     Brokers' limits are looked at for a worker only, and only where we may see them (DescribeConfigs on the
@@ -45,6 +46,9 @@ async def check_cluster(settings: Settings, role: str) -> None:
     Args:
         settings: Of the process.
         role: One of `stream.access.ROLES`.
+
+    Returns:
+        Risks that it can run with, a line each.
 
     Raises:
         BrokerUnreachableError: No broker answers.
@@ -57,9 +61,35 @@ async def check_cluster(settings: Settings, role: str) -> None:
     async with admin_client(there) as admin:
         await check_access(admin, ROLES[role](settings), there.who)
         limits = await _limits(admin) if role == "worker" else {}
-    await check_topics(there, topic_specs(settings))
+    risks = await check_topics(there, topic_specs(settings))
     if problems := list(beyond(settings, limits)):
         raise BrokerLimits(problems)
+    return risks
+
+
+async def cluster_problems(settings: Settings) -> list[Problem]:
+    """Everything that a worker finds wrong, what stops it first.
+
+    Where ACLs do not allow all that it needs, that is all that is told: the rest cannot be seen.
+
+    Raises:
+        BrokerUnreachableError: No broker answers.
+        BrokerRefusesError: One does, and does not let us in.
+    """
+    there = connection(settings)
+    async with admin_client(there) as admin:
+        try:
+            await check_access(admin, ROLES["worker"](settings), there.who)
+        except AccessDenied as error:
+            return [
+                Problem(
+                    f"not allowed: {need}; `python deploy/kafka/acls.py` prints what allows it", stops=True
+                )
+                for need in error.missing
+            ]
+        limits = await _limits(admin)
+    found = [Problem(text, stops=True) for text in beyond(settings, limits)]
+    return found + await topic_problems(there, topic_specs(settings))
 
 
 def beyond(settings: Settings, limits: Mapping[str, int]) -> Iterable[str]:

@@ -347,7 +347,7 @@ class Replica:
                 self.journal.go_on(msgspec.msgpack.decode(saved.tobytes(), type=Saved))
             posterior = Posterior.restore(_part(arrays, _POSTERIOR), self._learning)
             return Models.restore(arrays, self._config), posterior
-        except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
+        except (ValueError, KeyError, OSError, EOFError, BadZipFile, msgspec.MsgspecError) as error:
             # The topics hold all of it; a damaged or older snapshot only costs the time to read them.
             log.warning("snapshot %s left out, reading the topics instead: %s", self._snapshot, error)
             self._forget()

@@ -1,4 +1,4 @@
-"""The topics: what each must look like, made explicitly, and checked before a worker starts.
+"""The topics: what each must look like, made explicitly; `stream/topic_check.py` checks them.
 
 Never by auto-creation: a topic made by accident has one partition and the wrong clean-up, and a
 partition count cannot be changed later without moving users away from their state.
@@ -48,26 +48,16 @@ class TopicState(NamedTuple):
 
     partitions: int
     config: Mapping[str, str]
-
-
-class TopicMismatch(SetupError):
-    """Topics that exist, or do not, in a form this worker cannot run on.
-
-    Args:
-        problems: One line each, with what to do.
-    """
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
-        lines = "\n".join(f"  - {problem}" for problem in self.problems)
-        super().__init__(f"the topics do not fit the settings:\n{lines}")
+    """Effective values, also those that are the broker's defaults."""
+    replicas: int | None = None
+    """Copies of the partition that has the fewest; None where it was not asked."""
 
 
 def topic_specs(settings: Settings) -> list[TopicSpec]:
     """Every topic that `settings` needs, inputs first."""
     written = {"max.message.bytes": str(BATCH_BYTES)}
 
-    def spec(name: str, config: Mapping[str, str], **traits: bool) -> TopicSpec:
+    def spec(name: str, config: Mapping[str, str], **traits: Any) -> TopicSpec:
         durable = {"min.insync.replicas": str(_min_insync(settings))}
         return TopicSpec(name, settings.partitions, settings.replication, {**durable, **config}, **traits)
 
@@ -78,8 +68,14 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
         ),
         spec(settings.items_topic, {"cleanup.policy": "compact"}, is_copartitioned=False),
         spec(settings.slates_topic, {**written, **_slates_config(settings)}),
-        spec(settings.rewards_topic, {**written, **_deleted_after(settings.rewards_retention_seconds)}),
-        spec(settings.deltas_topic, {**written, **_deleted_after(settings.deltas_retention_seconds)}),
+        spec(
+            settings.rewards_topic,
+            {**written, **_deleted_after(settings.rewards_retention_seconds)},
+        ),
+        spec(
+            settings.deltas_topic,
+            {**written, **_deleted_after(settings.deltas_retention_seconds)},
+        ),
         spec(settings.profiles_topic, {**written, **PROFILES_CONFIG}),
         spec(
             settings.rankers_topic,
@@ -150,30 +146,25 @@ async def create_topics(
         return created
 
 
-async def check_topics(broker: Where, specs: Sequence[TopicSpec]) -> None:
-    """Compare the topics that exist with `specs`.
-
-    Raises:
-        BrokerUnreachableError: No broker answers.
-        TopicMismatch: With everything that does not fit.
-    """
-    found = await describe(broker, [spec.name for spec in specs])
-    problems = list(mismatches(specs, found))
-    if problems:
-        raise TopicMismatch(problems)
-
-
 async def describe(broker: Where, names: Iterable[str]) -> dict[str, TopicState]:
     """Partitions and effective configuration of those of `names` that exist.
 
     Raises:
         BrokerUnreachableError: No broker answers.
+        SetupError: The configuration of one cannot be read.
     """
     async with admin_client(broker) as admin:
         existing = await _existing(admin)
         present = [name for name in names if name in existing]
         configs = await _configs(admin, present)
-        return {name: TopicState(len(existing[name]), configs[name]) for name in present}
+    return {
+        name: TopicState(len(existing[name]), configs[name], _fewest_copies(existing[name]))
+        for name in present
+    }
+
+
+def _fewest_copies(partitions: Sequence[Mapping[str, Any]]) -> int:
+    return min((len(partition["replicas"]) for partition in partitions), default=0)
 
 
 async def remove_topics(settings: Settings) -> None:
@@ -200,75 +191,6 @@ async def _delete_group(admin: AIOKafkaAdminClient, group: str) -> int:
     except KafkaError as error:
         return int(error.errno)
     return int(response.results[0][1])
-
-
-def mismatches(specs: Sequence[TopicSpec], found: Mapping[str, TopicState]) -> Iterable[str]:
-    """Everything about `found` that does not fit `specs`, one line each, with what to do."""
-    missing = [spec.name for spec in specs if spec.name not in found]
-    if missing:
-        verb = "does" if len(missing) == 1 else "do"
-        yield f"{', '.join(missing)} {verb} not exist: run `freshslate topics create`"
-    yield from _inputs_apart(specs, found)
-    yield from _odd_counts(specs, found)
-    for spec in specs:
-        if spec.name in found:
-            yield from _mismatch(spec, found[spec.name])
-
-
-def _inputs_apart(specs: Sequence[TopicSpec], found: Mapping[str, TopicState]) -> Iterable[str]:
-    counts = {
-        spec.name: found[spec.name].partitions for spec in specs if spec.is_input and spec.name in found
-    }
-    if len(set(counts.values())) > 1:
-        told = ", ".join(f"{name} has {count}" for name, count in counts.items())
-        yield (
-            f"the inputs are not co-partitioned ({told} partitions), so a user's events would reach "
-            "different workers: copy the odd ones into topics of equal partition count"
-        )
-
-
-def _odd_counts(specs: Sequence[TopicSpec], found: Mapping[str, TopicState]) -> Iterable[str]:
-    """One line per wrong partition count, so that a wrong setting is one line and not six."""
-    odd = defaultdict(list)
-    for spec in specs:
-        if spec.is_copartitioned and spec.name in found and found[spec.name].partitions != spec.partitions:
-            odd[found[spec.name].partitions].append(spec)
-    for count, group in odd.items():
-        advice = (
-            f"set FRESHSLATE_PARTITIONS={count}"
-            if any(spec.is_input for spec in group)
-            else "use a fresh FRESHSLATE_TOPIC_PREFIX, or delete them if nothing in them is needed"
-        )
-        yield (
-            f"{', '.join(spec.name for spec in group)}: {count} partitions, but FRESHSLATE_PARTITIONS is "
-            f"{group[0].partitions}: {advice}"
-        )
-
-
-def _mismatch(spec: TopicSpec, found: TopicState) -> Iterable[str]:
-    wanted, actual = _policies(spec.config), _policies(found.config)
-    if wanted != actual:
-        text = ",".join(sorted(wanted))
-        yield (
-            f"{spec.name} has cleanup.policy={','.join(sorted(actual))}, not {text}: "
-            f"{_alter(spec.name, 'cleanup.policy', text)}"
-        )
-    needed = int(spec.config.get("max.message.bytes", 0))
-    allowed = int(found.config.get("max.message.bytes", needed))
-    if allowed < needed:
-        yield (
-            f"{spec.name} has max.message.bytes={allowed}, below {needed}: "
-            f"{_alter(spec.name, 'max.message.bytes', str(needed))}"
-        )
-
-
-def _policies(config: Mapping[str, str]) -> frozenset[str]:
-    return frozenset(part.strip() for part in config.get("cleanup.policy", "delete").split(","))
-
-
-def _alter(topic: str, key: str, value: str) -> str:
-    shown = f"[{value}]" if "," in value else value
-    return f"kafka-configs --alter --entity-type topics --entity-name {topic} --add-config {key}={shown}"
 
 
 @asynccontextmanager
@@ -344,10 +266,11 @@ def _is_led(partitions: Sequence[Mapping[str, Any]]) -> bool:
 
 
 async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Configuration by topic."""
     if not names:
         return {}
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
-    found = {}
+    found: dict[str, dict[str, str]] = {}
     for answer in await admin.describe_configs(resources):
         for code, text, _, name, entries in answer.resources:
             if code:

@@ -150,7 +150,8 @@ class Worker:
         quieten()
         for line in advice(self._settings):
             log.warning(line)
-        await check_cluster(self._settings, "worker")
+        for line in await check_cluster(self._settings, "worker"):
+            log.warning(line)
         await asyncio.gather(
             asyncio.to_thread(warm, self._settings, self._plugged),
             end_open_transaction(self._former, self._settings),

@@ -59,7 +59,7 @@ from state.posterior.sums import (
     mature,
     new_sums,
 )
-from state.retrieval.arrays import Doubles, Longs
+from state.retrieval.arrays import Doubles, Longs, check_layout
 from state.slate import Delta, Reward
 
 MOST_SCENARIOS: Final = 16
@@ -191,7 +191,8 @@ class Posterior:
         """A posterior that goes on where `snapshot` was taken.
 
         Raises:
-            ValueError: It was learned with other parameters or contexts, or there is none in there.
+            ValueError: It was learned with other parameters or contexts, its arrays are of another type, or
+                there is none in there.
         """
         posterior = cls(config)
         if "learned" not in arrays:
@@ -203,7 +204,9 @@ class Posterior:
             raise ValueError(message)
         names = msgspec.msgpack.decode(arrays["scenarios"].tobytes(), type=list[str])
         posterior._scenarios = Interner(names)
-        posterior._sums = Sums(*(np.array(arrays[name]) for name in Sums._fields))
+        sums = {name: np.array(arrays[name]) for name in Sums._fields}
+        check_layout("posterior", sums, posterior._sums._asdict())
+        posterior._sums = Sums(**sums)
         posterior._delays = posterior._delays._replace(counts=np.array(arrays["delays"]))
         newest = arrays["newest"]
         posterior._newest = int(newest[0]) if newest.size else None

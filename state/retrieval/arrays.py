@@ -43,3 +43,24 @@ def resized_bundle(bundle: Bundle, dimensions: Mapping[str, str], sizes: Mapping
             for name, array in fields.items()
         )
     )
+
+
+def check_layout(name: str, found: Mapping[str, NDArray[Any]], fresh: Mapping[str, NDArray[Any]]) -> None:
+    """Make sure that arrays that were kept are what a bundle's are today: a kernel would misread others.
+
+    Args:
+        name: Of the bundle, for the message.
+        found: As kept, by field.
+        fresh: Of a new bundle.
+
+    Raises:
+        ValueError: Type or shape differs; the first axis may have any length.
+    """
+    for field, array in fresh.items():
+        kept = found[field]
+        if (kept.dtype, kept.shape[1:]) != (array.dtype, array.shape[1:]):
+            message = (
+                f"{name}.{field} has rows of {kept.dtype}{list(kept.shape[1:])}; now they are "
+                f"{array.dtype}{list(array.shape[1:])}"
+            )
+            raise ValueError(message)

@@ -55,8 +55,6 @@ class DrillOptions(NamedTuple):
     """Names; empty: all that the guarantee promises anything for."""
     pause: float = 2.0
     """Seconds of peace between two faults."""
-    session_seconds: float = 6.0
-    """A worker silent for so long is missed: 6 s as most brokers ask for, or at least 3 s."""
     json: Path | None = None
     """Where the result is written."""
     command: Sequence[str] = WORKER
@@ -115,7 +113,7 @@ def drill_settings(kafka: Kafka, folder: Path, options: DrillOptions) -> Setting
         worker_host="127.0.0.1",
         log_level="info",
         **OWN_BROKER,
-        session_timeout_seconds=options.session_seconds,
+        session_timeout_seconds=6.0,
         heartbeat_seconds=1.0,
         transaction_timeout_seconds=4.0,
         snapshot_seconds=2.0,

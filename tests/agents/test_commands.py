@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "tests" / "samples" / "otto.jsonl"
 NOBODY = "127.0.0.1:1"
 """An address where no broker answers."""
+TO = ["--to-prefix", "v2.", "--to-app-id", "shop-v2"]
 NAMES = [
     ["demo"],
     ["dlq", "drop"],
@@ -28,6 +29,7 @@ NAMES = [
     ["worker"],
     ["topics", "create"],
     ["topics", "check"],
+    ["topics", "move"],
     ["settings"],
     ["formats"],
     ["replay"],
@@ -130,6 +132,7 @@ def test_a_simulated_day_is_a_file_that_replay_reads(tmp_path: Path) -> None:
         (["ranker"], f"no Kafka broker answers at {NOBODY}"),
         (["topics", "create"], f"no Kafka broker answers at {NOBODY}"),
         (["topics", "check"], f"no Kafka broker answers at {NOBODY}"),
+        (["topics", "move", *TO], f"no Kafka broker answers at {NOBODY}"),
         (["worker"], f"no Kafka broker answers at {NOBODY}"),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else None,

@@ -12,7 +12,7 @@ from stream.audit import Report
 from stream.drill.team import is_frozen
 from tests.kafka.harness import PARTITIONS, Shop, clicks, send, shop, until
 
-SESSION_SECONDS = 3.0
+SESSION_SECONDS = 6.0
 
 
 def broken(bug: str) -> list[str]:

@@ -28,7 +28,7 @@ FREEZES = 5
 """Attempts to freeze a worker so that its transaction is refused: each needs one that is open, or input that
 waits."""
 SECONDS = 120
-SESSION_SECONDS = 3.0
+SESSION_SECONDS = 6.0
 ADDRESS = re.compile(r"pages at (http://\S+)")
 
 

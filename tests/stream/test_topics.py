@@ -2,13 +2,10 @@ import asyncio
 
 import pytest
 
-from stream.config import DAY, Settings, load_settings
+from stream.config import DAY, load_settings
 from stream.topics import (
     BrokerUnreachableError,
-    TopicMismatch,
-    TopicState,
     create_topics,
-    mismatches,
     topic_specs,
 )
 
@@ -22,15 +19,6 @@ POLICIES = {
     "rankers": "compact",
     "events.dlq": "delete",
 }
-
-
-def as_found(settings: Settings, **changes: TopicState) -> dict[str, TopicState]:
-    found = {spec.name: TopicState(spec.partitions, spec.config) for spec in topic_specs(settings)}
-    return {**found, **changes}
-
-
-def problems(settings: Settings, found: dict[str, TopicState]) -> list[str]:
-    return list(mismatches(topic_specs(settings), found))
 
 
 def test_every_topic_has_the_clean_up_of_its_kind() -> None:
@@ -71,78 +59,6 @@ def test_three_replicas_need_two_in_sync(replication: int, min_insync: int | Non
     specs = topic_specs(load_settings(replication=replication, min_insync=min_insync))
     assert {spec.config["min.insync.replicas"] for spec in specs} == {expected}
     assert {spec.replication for spec in specs} == {replication}
-
-
-def test_topics_as_specified_fit() -> None:
-    settings = load_settings()
-    assert problems(settings, as_found(settings)) == []
-
-
-def test_missing_topics_are_one_line() -> None:
-    settings = load_settings()
-    found = as_found(settings)
-    del found["slates"], found["items"]
-    assert problems(settings, found) == ["items, slates do not exist: run `freshslate topics create`"]
-
-
-def test_another_partition_count_everywhere_is_one_line_with_the_setting_to_change() -> None:
-    found = as_found(load_settings(partitions=4))
-    (line,) = problems(load_settings(), found)
-    assert line.startswith("events, slates, rewards, deltas, profiles: 4 partitions")
-    assert line.endswith("set FRESHSLATE_PARTITIONS=4")
-
-
-def test_a_changelog_with_another_partition_count_needs_another_prefix() -> None:
-    settings = load_settings()
-    config = as_found(settings)["profiles"].config
-    (line,) = problems(settings, as_found(settings, profiles=TopicState(4, config)))
-    assert line.startswith("profiles: 4 partitions, but FRESHSLATE_PARTITIONS is 8: use a fresh")
-
-
-@pytest.mark.parametrize("name", ["items", "events.dlq"])
-def test_topics_that_are_not_keyed_by_user_may_have_any_partition_count(name: str) -> None:
-    settings = load_settings()
-    found = as_found(settings)
-    found[name] = TopicState(3, found[name].config)
-    assert problems(settings, found) == []
-
-
-def test_inputs_of_different_partition_counts_are_not_co_partitioned() -> None:
-    settings = load_settings(inputs="clicks,purchases")
-    found = as_found(settings)
-    found["purchases"] = TopicState(4, found["purchases"].config)
-    lines = problems(settings, found)
-    assert lines[0].startswith("the inputs are not co-partitioned (clicks has 8, purchases has 4 partitions)")
-
-
-def test_another_clean_up_is_told_with_the_command_that_mends_it() -> None:
-    settings = load_settings()
-    found = as_found(settings)
-    found["profiles"] = TopicState(8, {**found["profiles"].config, "cleanup.policy": "compact,delete"})
-    found["slates"] = TopicState(8, {**found["slates"].config, "cleanup.policy": "delete"})
-    slates, profiles = problems(settings, found)
-    assert slates.endswith("--entity-name slates --add-config cleanup.policy=[compact,delete]")
-    assert profiles.startswith("profiles has cleanup.policy=compact,delete, not compact: ")
-
-
-def test_the_order_of_clean_up_policies_does_not_matter() -> None:
-    settings = load_settings()
-    found = as_found(settings)
-    found["slates"] = TopicState(8, {**found["slates"].config, "cleanup.policy": "delete, compact"})
-    assert problems(settings, found) == []
-
-
-def test_a_topic_that_takes_only_small_batches_is_told() -> None:
-    settings = load_settings()
-    found = as_found(settings)
-    found["deltas"] = TopicState(8, {**found["deltas"].config, "max.message.bytes": "1048588"})
-    (line,) = problems(settings, found)
-    assert line.startswith("deltas has max.message.bytes=1048588, below 8388608: kafka-configs --alter")
-
-
-def test_a_mismatch_lists_every_problem_in_one_message() -> None:
-    error = TopicMismatch(["a is wrong", "b is wrong"])
-    assert str(error) == "the topics do not fit the settings:\n  - a is wrong\n  - b is wrong"
 
 
 @pytest.mark.parametrize(

@@ -200,6 +200,7 @@ def started(monkeypatch):
 
     async def check(settings, role):
         calls.append(("cluster", settings.broker, role))
+        return ()
 
     monkeypatch.setattr(stream.worker, "check_cluster", check)
     monkeypatch.setattr(stream.worker, "warm", lambda *_: calls.append("warm"))

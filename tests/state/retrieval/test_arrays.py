@@ -1,8 +1,9 @@
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 
-from state.retrieval.arrays import Ints, resized, resized_bundle
+from state.retrieval.arrays import Ints, check_layout, resized, resized_bundle
 
 
 class Pair(NamedTuple):
@@ -24,3 +25,14 @@ def test_only_arrays_of_a_named_dimension_change() -> None:
     grown = resized_bundle(pair, {"rows": "items"}, {"items": 3, "sessions": 9})
     assert grown.rows.tolist() == [1, 1, 0]
     assert grown.fixed is pair.fixed
+
+
+def test_kept_arrays_may_have_any_length_but_no_other_rows() -> None:
+    fresh = {"score": np.zeros((4, 3), np.float32), "count": np.zeros(0, np.int64)}
+    check_layout("pair", {"score": np.ones((9, 3), np.float32), "count": np.ones(2, np.int64)}, fresh)
+    wider = {"score": np.ones((4, 5), np.float32), "count": np.ones(2, np.int64)}
+    with pytest.raises(ValueError, match=r"pair.score has rows of float32\[5\]; now they are float32\[3\]"):
+        check_layout("pair", wider, fresh)
+    other = {"score": np.ones((4, 3), np.float32), "count": np.ones(2, np.int32)}
+    with pytest.raises(ValueError, match=r"pair.count has rows of int32\[\]; now they are int64\[\]"):
+        check_layout("pair", other, fresh)
