@@ -32,6 +32,8 @@ class Checker:
         self.problems: list[str] = []
         self.metrics: set[str] = set()
         """Names of series that were asked for."""
+        self.selectors: list[str] = []
+        """Selectors, in their order."""
 
     def check(self, expression: str, legend: str = "") -> Labels:
         """Find what is wrong; the labels of the result."""
@@ -65,6 +67,7 @@ class Checker:
     def _selected(self, node: promql.VectorSelector) -> frozenset[str]:
         name = node.name or ""
         self.metrics.add(name)
+        self.selectors.append(node.prettify())
         if name not in self._series:
             self.problems.append(f"there is no metric {name}")
             return NONE

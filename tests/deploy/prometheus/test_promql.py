@@ -68,6 +68,7 @@ def test_what_was_asked_for_is_remembered() -> None:
     checker = Checker(SERIES, BOUNDS)
     checker.check("events_total / on (job, instance) group_left () up")
     assert checker.metrics == {"events_total", "up"}
+    assert checker.selectors == ["events_total", "up"]
 
 
 def test_an_expression_of_an_unknown_kind_is_refused() -> None:

@@ -1,0 +1,81 @@
+"""Every query of every dashboard and rule, put to a Prometheus that scrapes a live worker and monitor."""
+
+import time
+from collections.abc import Iterator
+
+from deploy.grafana.build import FOLDER
+from deploy.grafana.queries import annotations, choices, panels, read_board
+from deploy.prometheus.promql import Checker
+from deploy.prometheus.server import Prometheus, PrometheusError
+from tests.deploy.declared import bounds, rules, series
+
+WINDOW = "20s"
+"""Of rates: some scrapes of a second each, also where the machine is slow."""
+SPEED = 30
+"""Of the rules: windows of five minutes are ten seconds."""
+
+
+def queries() -> Iterator[tuple[str, str]]:
+    """Where each query is, and its PromQL."""
+    for path in sorted(FOLDER.glob("*.json")):
+        board = read_board(path)
+        for panel in panels(board, window=WINDOW):
+            yield from ((f"{path.stem}: {panel.title}", expression) for expression, _ in panel.queries)
+        yield from ((f"{path.stem}: annotation", expression) for expression in annotations(board))
+        yield from ((f"{path.stem}: ${each.name}", each.metric) for each in choices(board))
+
+
+def refused(prometheus: Prometheus) -> list[str]:
+    """Queries and rules that Prometheus cannot evaluate, each with its reason."""
+    found = []
+    for where, expression in queries():
+        try:
+            prometheus.query(expression)
+        except PrometheusError as error:
+            found.append(f"{where}: {error}")
+    for group in prometheus.get("rules")["groups"]:
+        found += [
+            f"{rule['name']}: {rule['lastError']}" for rule in group["rules"] if rule["health"] == "err"
+        ]
+    return found
+
+
+def empty(prometheus: Prometheus) -> list[str]:
+    """Panels and records that answer nothing though each metric in them is there with these labels."""
+    found = []
+    asked = [*queries(), *((rule["record"], rule["record"]) for rule in rules() if "record" in rule)]
+    sources = {rule["record"]: rule["expr"] for rule in rules() if "record" in rule}
+    for where, expression in asked:
+        if prometheus.query(expression):
+            continue
+        checker = Checker(_known(), bounds())
+        checker.check(sources.get(expression, expression))
+        if all(prometheus.query(selector) for selector in checker.selectors):
+            found.append(f"{where}: {expression}")
+    return found
+
+
+def strangers(prometheus: Prometheus) -> list[str]:
+    """Series whose labels are not those that static checks believe in."""
+    known, found = series(), set()
+    for each in prometheus.get("series", **{"match[]": '{job=~"freshslate-.*"}'}):
+        name = each.pop("__name__")
+        if name in known and name != "ALERTS" and set(each) != known[name]:
+            found.add(f"{name} has {sorted(each)}, not {sorted(known[name])}")
+    return sorted(found)
+
+
+def settled(prometheus: Prometheus, seconds: float) -> list[str]:
+    """`empty`, once it is: rates need two scrapes, records an evaluation."""
+    deadline = time.monotonic() + seconds
+    while (left := empty(prometheus)) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return left
+
+
+def _known() -> dict[str, frozenset[str]]:
+    found = series()
+    for rule in rules():
+        if "record" in rule:
+            found[rule["record"]] = Checker(found, bounds()).check(rule["expr"]) or frozenset()
+    return found
