@@ -85,6 +85,7 @@ _BURN: Final = (
         "Which alerts fire, and when.",
         "short",
         (Query(f"max by (alertname) ({FIRING})", "{{alertname}}"),),
+        "stacked",
     ),
 )
 

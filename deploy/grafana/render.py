@@ -21,9 +21,12 @@ POINTS: Final = 240
 """Of a line."""
 MOST_NAMES: Final = 6
 """Series that a legend names."""
+MOST_TICKS: Final = 8
+"""Of the time axis."""
 COLUMN_INCHES: Final = 0.78
 ROW_INCHES: Final = 0.36
 DPI: Final = 75
+_TICKS: Final = (1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 2 * 3600, 6 * 3600, 12 * 3600, 86400)
 _MISSING: Final = "no data"
 _SIZES: Final = ("", "k", "M", "G", "T")
 
@@ -99,14 +102,18 @@ def text_of(value: float, unit: str) -> str:
     if math.isnan(value) or math.isinf(value):
         return str(value)
     if unit == "percentunit":
-        return f"{100 * value:.3g} %"
+        return f"{_short(100 * value)} %"
     if unit == "s":
         return _duration(value)
     base = 1024.0 if unit == "bytes" else 1000.0
     power = int(min(max(math.log(abs(value), base), 0), len(_SIZES) - 1)) if value else 0
     size = _SIZES[power].upper() + "i" if unit == "bytes" and power else _SIZES[power]
     tail = {"bytes": f"{size}B", "ops": f"{size}/s"}.get(unit, size)
-    return f"{value / base**power:.3g} {tail}".rstrip()
+    return f"{_short(value / base**power)} {tail}".rstrip()
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def _duration(seconds: float) -> str:
@@ -146,7 +153,8 @@ def draw(board: dict[str, Any], span: Span, ask: Ask, *, window: str) -> tuple[A
         paint = _paint_number if panel.kind == "stat" else _paint_lines
         paint(figure, place, panel, found)
         if panel.kind != "stat":
-            _mark(figure.axes[-1], [float(t) - span.start for values in fires for t, _ in values], span.step)
+            marks = [float(moment) - span.start for values in fires for moment, _ in values]
+            _time(figure.axes[-1], marks, span)
     return figure, empty
 
 
@@ -167,6 +175,8 @@ def _paint_number(figure: Any, place: Sequence[float], panel: Panel, found: list
 
 
 def _colour(value: float, limits: tuple[float, ...]) -> str:
+    if not limits:
+        return "tab:blue"
     passed = sum(value >= limit for limit in limits)
     return ("tab:green", "tab:orange", "tab:red")[min(passed, 2)]
 
@@ -175,13 +185,12 @@ def _paint_lines(figure: Any, place: Sequence[float], panel: Panel, found: list[
     left, bottom, width, height = place
     inches = width * figure.get_figwidth()
     gap = 0.75 / inches  # for the texts of the axis, whatever the panel's width
-    box = (left + gap * width, bottom + 0.2 * height, (1 - gap - 0.03) * width, 0.66 * height)
+    box = (left + gap * width, bottom + 0.2 * height, (1 - gap - 0.03) * width, 0.7 * height)
     axes = figure.add_axes(box)
     axes.set_title(panel.title, fontsize=9)
     axes.tick_params(labelsize=7)
     axes.grid(visible=True, alpha=0.3)
     axes.yaxis.set_major_formatter(lambda value, _: text_of(value, panel.unit))
-    axes.xaxis.set_major_formatter(lambda value, _: text_of(value / 60, "short") + " min")
     if not any(not math.isnan(value) for line in found for value in line.values):
         axes.text(0.5, 0.5, _MISSING, color="grey", ha="center", transform=axes.transAxes)
         return
@@ -198,13 +207,18 @@ def _paint_lines(figure: Any, place: Sequence[float], panel: Panel, found: list[
     names = axes.get_legend_handles_labels()
     kept = (names[0][:MOST_NAMES], names[1][:MOST_NAMES])
     below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.12), "ncols": 3}
-    axes.legend(*kept, fontsize=6, frameon=False, **below)
+    axes.legend(*kept, fontsize=7, frameon=False, **below)
 
 
-def _mark(axes: Any, times: Sequence[float], step: float) -> None:
-    """Shade the times at which alerts fired."""
-    for moment in times:
-        axes.axvspan(moment, moment + step, color="tab:red", alpha=0.07, linewidth=0)
+def _time(axes: Any, marks: Sequence[float], span: Span) -> None:
+    """Tell the time since the start, and shade the moments at which alerts fired."""
+    length = span.end - span.start
+    between = next((step for step in _TICKS if length / step <= MOST_TICKS), length / MOST_TICKS)
+    axes.set_xlim(0, length)
+    axes.set_xticks([place * between for place in range(int(length / between) + 1)])
+    axes.xaxis.set_major_formatter(lambda value, _: text_of(value, "s"))
+    for moment in marks:
+        axes.axvspan(moment, moment + span.step, color="tab:red", alpha=0.07, linewidth=0)
 
 
 def render(span: Span, ask: Ask, folder: Path, *, window: str) -> dict[str, list[str]]:

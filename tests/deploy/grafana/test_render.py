@@ -59,6 +59,7 @@ def series(expression: str, span: Span) -> list[dict[str, Any]]:
         (0.0, "bytes", "0 B"),
         (12_000.0, "ops", "12 k/s"),
         (7.0, "short", "7"),
+        (47.6, "percentunit", "4,760 %"),
         (math.nan, "short", "nan"),
     ],
 )
