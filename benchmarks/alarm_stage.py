@@ -22,14 +22,16 @@ from stream.drill.load import Load
 
 COMMAND: Final = (sys.executable, "-m", "agents.commands")
 POLL_SECONDS: Final = 0.5
+RESTART_SECONDS: Final = 5.0
+"""Between two starts of what ends by itself."""
 OPEN_SECONDS: Final = 120.0
 """How long workers may take until they hold partitions; compiling takes some 40 s on a slow machine."""
 OPENED: Final = "opened partitions"
 EVENTS_OF_A_CYCLE: Final = 50
 CYCLE_SECONDS: Final = 0.1
 """With both a worker does 500 events/s at most, so that a load beyond it leaves the machine CPU to spare."""
-GARBAGE: Final = 0.4
-"""Records that are no events, for each one of the shop's; a worker stops where half of them are."""
+GARBAGE: Final = 0.2
+"""Records that are no events, for each one of the shop's; a worker stops where half of a partition's are."""
 OVERLOAD: Final = 2.0
 """Events a second, of what the workers can do together."""
 
@@ -74,11 +76,13 @@ class Stage:
         self.away: set[str] = set()
         """Names of workers that a fault has taken away."""
         self.ended: list[str] = []
-        """Workers that ended by themselves, with their last words."""
+        """Who ended by themselves, with their last words."""
+        self._killed: set[str] = set()
         self.changes: list[Change] = []
         self._prometheus = prometheus
         self._addresses: dict[str, str] = {}
         self._firing: frozenset[str] = frozenset()
+        self._started: dict[str, float] = {}
         self._began = time.monotonic()
 
     @property
@@ -90,6 +94,11 @@ class Stage:
     def firing(self) -> frozenset[str]:
         """Alerts that fire, as of the latest look."""
         return self._firing
+
+    def comes_back(self, member: Member) -> None:
+        """Let a worker that was taken away be started again."""
+        self.away.discard(member.name)
+        self._killed.add(member.name)
 
     async def opened(self) -> None:
         """Wait until every worker holds partitions.
@@ -136,10 +145,7 @@ class Stage:
         """What an orchestrator does."""
         for member in [*self.workers, *self._helpers]:
             if member.child.has_ended and member.name not in self.away:
-                if member in self.workers:
-                    last = member.child.log().strip().splitlines()[-1:]
-                    self.ended.append(f"{self.seconds:.0f} s: {member.name}: {' '.join(last)[:300]}")
-                member.start()
+                self._restart(member)
             if member.address is not None:
                 self._addresses[member.name] = member.address.removeprefix("http://")
         names = {member.name for member in self.workers}
@@ -150,6 +156,16 @@ class Stage:
                 "freshslate-monitor": [at for name, at in found if name == "monitor"],
             }
         )
+
+    def _restart(self, member: Member) -> None:
+        if self.seconds - self._started.get(member.name, -RESTART_SECONDS) < RESTART_SECONDS:
+            return
+        if member.name not in self._killed:
+            last = member.child.log().strip().splitlines()[-1:]
+            self.ended.append(f"{self.seconds:.0f} s: {member.name}: {' '.join(last)[:300]}")
+        self._killed.discard(member.name)
+        self._started[member.name] = self.seconds
+        member.start()
 
 
 def _shop(rate: float) -> tuple[str, ...]:
@@ -174,7 +190,7 @@ async def worker_killed(stage: Stage) -> AsyncIterator[None]:
     stage.away.add(member.name)
     await asyncio.to_thread(member.child.kill)
     yield
-    stage.away.discard(member.name)
+    stage.comes_back(member)
 
 
 @asynccontextmanager

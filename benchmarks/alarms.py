@@ -69,7 +69,7 @@ class Report(Struct):
     faults: list[Played]
     changes: list[Change]
     ended: list[str]
-    """Workers that ended by themselves."""
+    """Who ended by themselves, and with which words."""
     without_data: dict[str, list[str]]
     """Panels without any data, by dashboard."""
 
@@ -87,7 +87,7 @@ def main() -> None:
     for name, titles in report.without_data.items():
         console.print(f"panels of {name} without data: {', '.join(titles) or 'none'}")
     for words in report.ended:
-        console.print(f"a worker ended by itself: {words}", highlight=False)
+        console.print(f"ended by itself: {words}", highlight=False)
     missed = [played.fault for played in report.faults if not played.fired]
     if report.healthy_alerts or missed:
         sys.exit("not as it should be: " + (f"nothing fired for {', '.join(missed)}" if missed else quiet))
@@ -157,6 +157,7 @@ def stage_settings(address: str, folder: Path) -> Settings:
         monitor_port=0,
         monitor_wait_seconds=30,
         random_share=0.2,
+        chunk_records=EVENTS_OF_A_CYCLE,
         cycle_max_events=EVENTS_OF_A_CYCLE,
         cycle_min_seconds=CYCLE_SECONDS,
     )

@@ -63,8 +63,12 @@ class Prometheus:
     def targets(self, by_job: Mapping[str, Sequence[str]]) -> None:
         """Say what is scraped from now on: addresses `host:port`, by job."""
         groups = [{"targets": list(found), "labels": {"job": job}} for job, found in by_job.items()]
+        text = json.dumps(groups)
+        if self._targets.exists() and self._targets.read_text() == text:
+            return
+        # Prometheus looks whenever the file changes: it must not see half of one.
         new = self._targets.with_suffix(".new")
-        new.write_text(json.dumps(groups))
+        new.write_text(text)
         new.rename(self._targets)
 
     def __enter__(self) -> Self:

@@ -159,7 +159,7 @@ async def queried(it: Shop, pages: dict[str, list[str]]) -> None:
         )
         # Events come meanwhile: some rules look at what moves alone.
         sending = asyncio.create_task(send(it, clicks(20_000, seed=3), rate=100))
-        assert await asyncio.to_thread(live.settled, prometheus, 40) == []
+        assert await asyncio.to_thread(live.settled, prometheus, SECONDS) == []
         assert await asyncio.to_thread(live.refused, prometheus) == []
         assert await asyncio.to_thread(live.strangers, prometheus) == []
         sending.cancel()
