@@ -69,10 +69,8 @@ class Stage:
     ) -> None:
         self.settings, self.broker, self.rate = settings, broker, rate
         self.workers = [Member(f"worker-{n}", settings, folder) for n in range(1, workers + 1)]
-        self._helpers = [
-            Member("monitor", settings, folder, command=(*COMMAND, "monitor", "--since", "1m")),
-            Member("shop", settings, folder, command=(*COMMAND, "simulate", "--hasty", *_shop(rate))),
-        ]
+        self._helpers: list[Member] = []
+        self._folder = folder
         self.away: set[str] = set()
         """Names of workers that a fault has taken away."""
         self.ended: list[str] = []
@@ -101,7 +99,7 @@ class Stage:
         self._killed.add(member.name)
 
     async def opened(self) -> None:
-        """Wait until every worker holds partitions.
+        """Wait until every worker holds partitions; then the shop opens, and the monitor looks on.
 
         Raises:
             BenchmarkError: one does not.
@@ -113,6 +111,12 @@ class Stage:
                     message = f"{member.name} did not open partitions:\n{member.child.log()[-3000:]}"
                     raise BenchmarkError(message)
                 await asyncio.sleep(POLL_SECONDS)
+        # Events that came before would wait for the workers, and be late at once.
+        for name, command in (
+            ("monitor", ("monitor", "--since", "1m")),
+            ("shop", ("simulate", "--hasty", "--seconds", "100000", "--rate", f"{self.rate:g}")),
+        ):
+            self._helpers.append(Member(name, self.settings, self._folder, command=(*COMMAND, *command)))
 
     async def watch(self) -> None:
         """Look for ever which alerts fire, start again what has ended, and tell Prometheus where all are."""
@@ -166,10 +170,6 @@ class Stage:
         self._killed.discard(member.name)
         self._started[member.name] = self.seconds
         member.start()
-
-
-def _shop(rate: float) -> tuple[str, ...]:
-    return ("--seconds", "100000", "--rate", f"{rate:g}")
 
 
 Fault = Callable[[Stage], AbstractAsyncContextManager[None]]

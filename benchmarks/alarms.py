@@ -49,7 +49,9 @@ class Played(Struct):
     seconds_to_fire: float | None
     """None: not within the limit."""
     seconds_to_clear: float | None
-    """After the fault's end, until no alert fires; None: not within the limit."""
+    """After the fault's end, until that alert ceases; None: not within the limit."""
+    seconds_to_quiet: float | None
+    """From then on, until no alert fires; None: not within the limit."""
     others: list[str]
     """Alerts that fired besides, from the fault's beginning until all was clear."""
 
@@ -201,9 +203,10 @@ async def hurt(stage: Stage, name: str, act: Act, limit: float) -> Played:
     async with act.fault(stage):
         seconds = await stage.until(lambda: bool(set(fired()) & set(act.expected)), limit)
     first = next((alert for alert in fired() if alert in act.expected), "")
-    cleared = await stage.until(lambda: not stage.firing, limit)
+    cleared = await stage.until(lambda: not set(act.expected) & stage.firing, limit)
+    quiet = await stage.until(lambda: not stage.firing, limit)
     others = sorted(set(fired()) - {first})
-    return Played(name, act.about, act.expected, began, first, seconds, cleared, others)
+    return Played(name, act.about, act.expected, began, first, seconds, cleared, quiet, others)
 
 
 def title(report: Report) -> str:

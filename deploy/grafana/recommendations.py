@@ -75,8 +75,9 @@ _REWARD: Final = (
         "short",
         (
             Query(
-                f"max by (policy, scenario, signal) (increase({_MONITOR}drift_alarms_total{_IT}[1h]))",
-                _BY + ", {{signal}}",
+                "max by (policy, scenario, signal, direction) "
+                f"(increase({_MONITOR}drift_alarms_total{_IT}[1h]))",
+                _BY + ", {{signal}} {{direction}}",
             ),
         ),
         alert="FreshslateRewardDrift",
