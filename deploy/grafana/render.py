@@ -26,6 +26,7 @@ MOST_TICKS: Final = 8
 COLUMN_INCHES: Final = 0.78
 ROW_INCHES: Final = 0.36
 DPI: Final = 75
+COLOURS: Final = 64
 _TICKS: Final = (1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 2 * 3600, 6 * 3600, 12 * 3600, 86400)
 _MISSING: Final = "no data"
 _SIZES: Final = ("", "k", "M", "G", "T")
@@ -227,8 +228,18 @@ def render(span: Span, ask: Ask, folder: Path, *, window: str) -> dict[str, list
     empty = {}
     for path in sorted(FOLDER.glob("*.json")):
         figure, empty[path.stem] = draw(read_board(path), span, ask, window=window)
-        figure.savefig(folder / f"{path.stem}.png")
+        _save(figure, folder / f"{path.stem}.png")
     return empty
+
+
+def _save(figure: Any, path: Path) -> None:
+    """Write a PNG of few colours, a third as large."""
+    from PIL import Image  # noqa: PLC0415 - comes with matplotlib
+
+    figure.savefig(path)
+    with Image.open(path) as picture:
+        small = picture.convert("RGB").quantize(COLOURS)
+    small.save(path, optimize=True)
 
 
 def main() -> None:

@@ -181,7 +181,7 @@ async def test_every_metric_of_the_monitor_moves_and_every_query_of_dashboards_a
         scraped = Scraped(found[1])
         await scraped.until("freshslate_monitor_drift_alarms_total", say=printed.read_text)
         planted_by = "planted", "cart"
-        assert scraped.values["freshslate_monitor_drift_alarms_total"][*planted_by, "reward", "down"] >= 1
+        assert scraped.values["freshslate_monitor_drift_alarms_total"]["down", *planted_by, "reward"] >= 1
         assert scraped.values["freshslate_monitor_exploration_ratio"][planted_by] == 0.5
         unseen = scraped.values["freshslate_monitor_unseen_slates_total"][planted_by]
         assert 0 < unseen <= PLANTED / 10  # every tenth was shown to nobody
