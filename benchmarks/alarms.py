@@ -20,7 +20,7 @@ from msgspec import Struct
 from rich.console import Console
 
 from benchmarks.alarm_stage import ACTS, CYCLE_SECONDS, EVENTS_OF_A_CYCLE, Act, Change, Stage
-from benchmarks.arguments import Table, deliver, measured, parser, positive, screen
+from benchmarks.arguments import RESULTS, Table, deliver, measured, parser, positive, screen
 from benchmarks.machine import load_average, machine
 from deploy.grafana.render import Span, asking, render
 from deploy.prometheus.server import RULES, Prometheus, faster
@@ -109,7 +109,7 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     made.add_argument("--rate", type=float, default=100.0, help="events/s of the shop (100)")
     made.add_argument("--workers", type=positive, default=2)
     made.add_argument("--faults", nargs="+", choices=list(ACTS), default=list(ACTS), metavar="FAULT")
-    made.add_argument("--pictures", type=Path, default=Path("alarms"), metavar="FOLDER", help="for PNGs")
+    made.add_argument("--pictures", type=Path, default=RESULTS / "alarms", metavar="FOLDER", help="for PNGs")
     return made.parse_args(given)
 
 
