@@ -1,9 +1,11 @@
 """Every metric that Prometheus can know of Freshslate, with its labels: what queries are checked against."""
 
+from functools import cache
 from typing import Any, Final
 
 import yaml
 
+from deploy.prometheus.promql import Checker
 from deploy.prometheus.server import RULES
 from stream.metrics import Metric, counter, gauge, histogram
 from stream.monitor_metrics import MONITOR_METRICS
@@ -60,7 +62,18 @@ def bounds() -> dict[str, frozenset[float]]:
     return {f"{m.name}_bucket": frozenset(m.buckets) for m in declared() if m.kind == "histogram"}
 
 
+@cache
 def rules() -> list[dict[str, Any]]:
     """Every rule of the rules file, in order."""
     groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
     return [rule for group in groups for rule in group["rules"]]
+
+
+@cache
+def known() -> dict[str, frozenset[str]]:
+    """Labels by name of what is scraped and of what rules record."""
+    found = series()
+    for rule in rules():
+        if "record" in rule:
+            found[rule["record"]] = Checker(found, bounds()).check(rule["expr"]) or frozenset()
+    return found

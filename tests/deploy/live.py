@@ -7,7 +7,7 @@ from deploy.grafana.build import FOLDER
 from deploy.grafana.queries import annotations, choices, panels, read_board
 from deploy.prometheus.promql import Checker
 from deploy.prometheus.server import Prometheus, PrometheusError
-from tests.deploy.declared import bounds, rules, series
+from tests.deploy.declared import bounds, known, rules, series
 
 WINDOW = "20s"
 """Of rates: some scrapes of a second each, also where the machine is slow."""
@@ -48,7 +48,7 @@ def empty(prometheus: Prometheus) -> list[str]:
     for where, expression in asked:
         if prometheus.query(expression):
             continue
-        checker = Checker(_known(), bounds())
+        checker = Checker(known(), bounds())
         checker.check(sources.get(expression, expression))
         if all(prometheus.query(selector) for selector in checker.selectors):
             found.append(f"{where}: {expression}")
@@ -57,11 +57,11 @@ def empty(prometheus: Prometheus) -> list[str]:
 
 def strangers(prometheus: Prometheus) -> list[str]:
     """Series whose labels are not those that static checks believe in."""
-    known, found = series(), set()
+    expected, found = series(), set()
     for each in prometheus.get("series", **{"match[]": '{job=~"freshslate-.*"}'}):
         name = each.pop("__name__")
-        if name in known and name != "ALERTS" and set(each) != known[name]:
-            found.add(f"{name} has {sorted(each)}, not {sorted(known[name])}")
+        if name in expected and name != "ALERTS" and set(each) != expected[name]:
+            found.add(f"{name} has {sorted(each)}, not {sorted(expected[name])}")
     return sorted(found)
 
 
@@ -71,11 +71,3 @@ def settled(prometheus: Prometheus, seconds: float) -> list[str]:
     while (left := empty(prometheus)) and time.monotonic() < deadline:
         time.sleep(0.5)
     return left
-
-
-def _known() -> dict[str, frozenset[str]]:
-    found = series()
-    for rule in rules():
-        if "record" in rule:
-            found[rule["record"]] = Checker(found, bounds()).check(rule["expr"]) or frozenset()
-    return found

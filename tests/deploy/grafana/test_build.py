@@ -9,20 +9,11 @@ import pytest
 from deploy.grafana.build import BOARDS, FOLDER, main, text_of
 from deploy.grafana.queries import annotations, choices, panels, read_board
 from deploy.prometheus.promql import Checker
-from tests.deploy.declared import bounds, declared, rules, series
+from tests.deploy.declared import bounds, declared, known, rules
 
 FILES = sorted(FOLDER.glob("*.json"))
 NOT_SHOWN: dict[str, str] = {}
 """Declared metrics that are deliberately on no panel, each with the reason."""
-
-
-def known() -> dict[str, frozenset[str]]:
-    """Labels by series: what is scraped, and what rules record."""
-    found = series()
-    for rule in rules():
-        if "record" in rule:
-            found[rule["record"]] = Checker(found, bounds()).check(rule["expr"]) or frozenset()
-    return found
 
 
 def asked(expression: str) -> set[str]:
