@@ -39,9 +39,13 @@ ALERTS: Final = frozenset({"alertname", "alertstate", "severity"})
 
 def declared() -> list[Metric]:
     """Of workers and the monitor."""
-    real = [*METRICS, *MONITOR_METRICS]
-    names = {metric.name for metric in real}
-    return [*real, *(metric for metric in PROMISED if metric.name not in names)]
+    names = undeclared()
+    return [*METRICS, *MONITOR_METRICS, *(metric for metric in PROMISED if metric.name in names)]
+
+
+def undeclared() -> set[str]:
+    """Names of what is promised, and not declared yet."""
+    return {metric.name for metric in PROMISED} - {metric.name for metric in (*METRICS, *MONITOR_METRICS)}
 
 
 def series() -> dict[str, frozenset[str]]:
