@@ -1,15 +1,20 @@
 """The run of alarms: what it records of a fault, without any process."""
 
 import asyncio
+import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from benchmarks import alarms
 from benchmarks.alarm_stage import ACTS, Act, Change, Stage
-from benchmarks.alarms import arguments, hurt, line
+from benchmarks.alarms import Played as Fault
+from benchmarks.alarms import Report, arguments, hurt, line
 from deploy.prometheus.server import RULES
 
 
@@ -76,3 +81,38 @@ def test_the_command_takes_some_faults_and_a_speed() -> None:
     assert options.healthy == 300.0
     with pytest.raises(SystemExit):
         arguments(["--faults", "earthquake"])
+
+
+def test_a_run_ends_with_a_table_and_its_numbers_as_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fault = Fault("bad", "about", ("Wanted",), 20.0, "Wanted", 7.2, 3.1, 0.0, ["Other"])
+    report = Report(
+        machine={},
+        load_average=0.5,
+        speed=10.0,
+        scrape_seconds=1.0,
+        rate=100.0,
+        workers=2,
+        healthy_seconds=300.0,
+        healthy_alerts=[],
+        faults=[fault],
+        changes=[Change(27.2, "Wanted", True)],
+        ended=[],
+        without_data={"freshness": ["Oldest heartbeat"]},
+    )
+
+    async def run(*_: object) -> Report:
+        return report
+
+    monkeypatch.setattr(alarms, "run", run)
+    monkeypatch.setattr(sys, "argv", ["alarms", "--json", str(tmp_path / "a.json")])
+    alarms.main()
+    said = " ".join(capsys.readouterr().out.split())
+    assert "all durations of the rules divided by 10" in said
+    assert "alerts in the 300 s before the first fault: none" in said
+    assert "panels of freshness without data: Oldest heartbeat" in said
+    assert json.loads((tmp_path / "a.json").read_text())["faults"][0]["seconds_to_fire"] == 7.2
+    report.healthy_alerts.append("Early")
+    with pytest.raises(SystemExit, match="not as it should be: Early"):
+        alarms.main()
