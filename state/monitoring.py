@@ -30,6 +30,8 @@ MOST_CURRENCIES: Final = 8
 OTHER: Final = "other"
 SIGNALS: Final = ("reward", "calibration")
 """What is watched for drift."""
+DIRECTIONS: Final = ("up", "down")
+"""Of a drift."""
 MOST_WEIGHT: Final = 1e9
 """Of an item in a bin, before all are scaled down."""
 MIN_SLATES: Final = 300
@@ -111,7 +113,7 @@ class Series:
         unseen: Of those, the ones that the log says nobody saw.
         rewards: Joined feedback, by type.
         revenue: Value of purchases less refunds, by currency.
-        alarms: Drifts told, by signal.
+        alarms: Drifts told, by signal and direction.
         small: Published items below `SMALL_PROPENSITY`.
         items: Published items.
     """
@@ -121,7 +123,7 @@ class Series:
         self.slates = self.matured = self.unseen = self.small = self.items = 0
         self.rewards: Counter[str] = Counter()
         self.revenue: dict[str, float] = {}
-        self.alarms: Counter[str] = Counter(dict.fromkeys(SIGNALS, 0))
+        self.alarms = Counter({(signal, way): 0 for signal in SIGNALS for way in DIRECTIONS})
         self._means = {
             name: utils.Rolling(stats.Mean, window_size=RECENT)
             for name in ("reward", "ctr", "conversion", "exploration")
@@ -194,8 +196,9 @@ class Series:
         watch.update(value)  # type: ignore[no-untyped-call]  # of river
         if not watch.drift_detected or self.matured < MIN_SLATES:
             return []
-        self.alarms[signal] += 1
-        return [Alarm(self.policy, self.scenario, signal, before, float(watch.estimation))]
+        after = float(watch.estimation)
+        self.alarms[signal, "up" if after > before else "down"] += 1
+        return [Alarm(self.policy, self.scenario, signal, before, after)]
 
     def mean(self, name: str) -> float:
         """Of the latest slates: `reward` per slate, `ctr`, `conversion`, `exploration`; NaN before any."""

@@ -60,6 +60,7 @@ ALARMS: Final = _metric(
     "Changes that ADWIN found in the reward of slates, or in reward less expectation (calibration).",
     *_BY,
     "signal",
+    "direction",
 )
 EXPLORATION: Final = _metric(
     "gauge",
@@ -132,6 +133,8 @@ def _show_series(metrics: Metrics, series: Series) -> None:
     for metric, value in values.items():
         if not isnan(value):
             metrics.set(metric, value, *labels)
-    for metric, by in ((REWARDS, series.rewards), (REVENUE, series.revenue), (ALARMS, series.alarms)):
+    for metric, by in ((REWARDS, series.rewards), (REVENUE, series.revenue)):
         for label, value in by.items():
             metrics.set(metric, value, *labels, label)
+    for (signal, direction), count in series.alarms.items():
+        metrics.set(ALARMS, count, *labels, signal, direction)

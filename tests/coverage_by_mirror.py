@@ -14,7 +14,7 @@ import coverage
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("state", "stream", "agents")
+PACKAGES = ("state", "stream", "agents", "deploy")
 AT_IMPORT = ""
 """Coverage's name for what runs outside any test: definitions, when a module is imported."""
 

@@ -12,7 +12,10 @@ import aiohttp
 from aiokafka import AIOKafkaProducer
 from prometheus_client.parser import text_string_to_metric_families
 
+from deploy.prometheus.server import RULES, Prometheus, faster
 from stream.monitor_metrics import LAG, MONITOR_METRICS
+from tests.deploy import live
+from tests.deploy.tools import tool
 from tests.kafka.harness import Shop, clicks, send, shop, until
 from tests.kafka.test_replay_state import background
 
@@ -145,7 +148,27 @@ class Scraped:
             await asyncio.sleep(0.01)
 
 
-async def test_every_metric_of_the_monitor_moves(broker: str, prefix: str, tmp_path: Path) -> None:
+async def queried(it: Shop, pages: dict[str, list[str]]) -> None:
+    """Let a real Prometheus scrape these pages, and put every query of dashboards and rules to it."""
+    tool("prometheus")  # a skip comes after what was tested without it
+    rules = it.folder / "rules.yml"
+    rules.write_text(faster(RULES.read_text(), live.SPEED))
+    with Prometheus(it.folder / "prometheus", rules=rules, scrape_seconds=1) as prometheus:
+        prometheus.targets(
+            {job: [at.removeprefix("http://") for at in found] for job, found in pages.items()}
+        )
+        # Events come meanwhile: some rules look at what moves alone.
+        sending = asyncio.create_task(send(it, clicks(20_000, seed=3), rate=100))
+        assert await asyncio.to_thread(live.settled, prometheus, SECONDS) == []
+        assert await asyncio.to_thread(live.refused, prometheus) == []
+        assert await asyncio.to_thread(live.strangers, prometheus) == []
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+
+
+async def test_every_metric_of_the_monitor_moves_and_every_query_of_dashboards_and_rules_is_answered(
+    broker: str, prefix: str, tmp_path: Path
+) -> None:
     async with shop(
         broker, prefix, tmp_path, monitor_port=0, monitor_wait_seconds=1, monitor_slates=5_000
     ) as it:
@@ -158,7 +181,7 @@ async def test_every_metric_of_the_monitor_moves(broker: str, prefix: str, tmp_p
         scraped = Scraped(found[1])
         await scraped.until("freshslate_monitor_drift_alarms_total", say=printed.read_text)
         planted_by = "planted", "cart"
-        assert scraped.values["freshslate_monitor_drift_alarms_total"][*planted_by, "reward"] >= 1
+        assert scraped.values["freshslate_monitor_drift_alarms_total"]["down", *planted_by, "reward"] >= 1
         assert scraped.values["freshslate_monitor_exploration_ratio"][planted_by] == 0.5
         unseen = scraped.values["freshslate_monitor_unseen_slates_total"][planted_by]
         assert 0 < unseen <= PLANTED / 10  # every tenth was shown to nobody
@@ -178,3 +201,6 @@ async def test_every_metric_of_the_monitor_moves(broker: str, prefix: str, tmp_p
         while scraped.values["freshslate_monitor_slates_total"].get(("softmax", "feed"), 0) < 1_500:
             scraped.moved.clear()
             await scraped.until("freshslate_monitor_slates_total", say=printed.read_text)
+        at_work = ADDRESS.search(it.log(worker))
+        assert at_work is not None
+        await queried(it, {"freshslate-worker": [at_work[1]], "freshslate-monitor": [found[1]]})

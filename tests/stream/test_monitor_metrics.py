@@ -3,7 +3,7 @@
 from prometheus_client import generate_latest
 
 from state.event import SCENARIOS
-from state.monitoring import SIGNALS
+from state.monitoring import DIRECTIONS, SIGNALS
 from stream.metrics import Metrics
 from stream.monitor_metrics import ALARMS, CALIBRATION, MONITOR_METRICS, REVENUE, WATERMARK, show
 from stream.worker_metrics import METRICS
@@ -40,7 +40,7 @@ def test_alarms_are_0_from_the_start_so_that_the_first_is_seen_as_one():
     monitor = made()
     monitor.publish(slate(0))
     metrics = shown(monitor)
-    assert set(metrics._values[ALARMS]) == {(*BY, signal) for signal in SIGNALS}
+    assert set(metrics._values[ALARMS]) == {(*BY, signal, way) for signal in SIGNALS for way in DIRECTIONS}
     assert metrics.value(ALARMS) == 0.0
 
 

@@ -1,0 +1,1 @@
+"""Prometheus rules, and Prometheus itself for tests and benchmarks."""

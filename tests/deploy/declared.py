@@ -1,0 +1,83 @@
+"""Every metric that Prometheus can know of Freshslate, with its labels: what queries are checked against."""
+
+from functools import cache
+from typing import Any, Final
+
+import yaml
+
+from deploy.prometheus.promql import Checker
+from deploy.prometheus.server import RULES
+from stream.metrics import Metric, counter, gauge, histogram
+from stream.monitor_metrics import MONITOR_METRICS
+from stream.worker_metrics import LATENCY, METRICS
+
+TARGET: Final = frozenset({"job", "instance"})
+"""What Prometheus itself adds to each series that it scrapes."""
+PROMISED: Final = (
+    counter("heartbeats_sent", "heartbeats", ""),
+    counter("heartbeats_answered", "heartbeats", ""),
+    histogram("heartbeat_seconds", "seconds", LATENCY, ""),
+    gauge("heartbeat_answered_timestamp_seconds", "seconds", "", "partition"),
+    gauge("data_dir_free_bytes", "bytes", ""),
+    gauge("data_dir_used_bytes", "bytes", ""),
+    counter("learning_left_out", "items", "", "reason"),
+)
+"""Agreed on between the parts of a worker; one that the worker declares counts as it is declared."""
+OTHERS: Final = {
+    "up": frozenset(),
+    "process_resident_memory_bytes": frozenset(),
+    "process_virtual_memory_bytes": frozenset(),
+    "process_cpu_seconds_total": frozenset(),
+    "process_start_time_seconds": frozenset(),
+    "process_open_fds": frozenset(),
+    "process_max_fds": frozenset(),
+    "python_gc_collections_total": frozenset({"generation"}),
+}
+"""Of Prometheus and its client library."""
+ALERTS: Final = frozenset({"alertname", "alertstate", "severity"})
+
+
+def declared() -> list[Metric]:
+    """Of workers and the monitor."""
+    names = undeclared()
+    return [*METRICS, *MONITOR_METRICS, *(metric for metric in PROMISED if metric.name in names)]
+
+
+def undeclared() -> set[str]:
+    """Names of what is promised, and not declared yet."""
+    return {metric.name for metric in PROMISED} - {metric.name for metric in (*METRICS, *MONITOR_METRICS)}
+
+
+def series() -> dict[str, frozenset[str]]:
+    """Labels by name of a series, as Prometheus stores it."""
+    found = {name: labels | TARGET for name, labels in OTHERS.items()} | {"ALERTS": ALERTS}
+    for metric in declared():
+        labels = TARGET | set(metric.labels)
+        if metric.kind == "histogram":
+            found |= {f"{metric.name}_{part}": labels for part in ("count", "sum")}
+            found[f"{metric.name}_bucket"] = labels | {"le"}
+        else:
+            found[metric.name] = labels
+    return found
+
+
+def bounds() -> dict[str, frozenset[float]]:
+    """Upper bounds by name of a histogram's buckets."""
+    return {f"{m.name}_bucket": frozenset(m.buckets) for m in declared() if m.kind == "histogram"}
+
+
+@cache
+def rules() -> list[dict[str, Any]]:
+    """Every rule of the rules file, in order."""
+    groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+@cache
+def known() -> dict[str, frozenset[str]]:
+    """Labels by name of what is scraped and of what rules record."""
+    found = series()
+    for rule in rules():
+        if "record" in rule:
+            found[rule["record"]] = Checker(found, bounds()).check(rule["expr"]) or frozenset()
+    return found
