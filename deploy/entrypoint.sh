@@ -1,0 +1,11 @@
+#!/bin/sh
+# Starts `freshslate "$@"` with the kernels that were compiled when the image was built.
+# numba takes a cache only from a folder that it may write to, and the root file system may be read-only: links from
+# NUMBA_CACHE_DIR to the compiled files cost no memory, and what is compiled later goes beside them.
+set -eu
+compiled=/opt/freshslate/kernels
+if [ "${NUMBA_CACHE_DIR:-$compiled}" != "$compiled" ] && [ -d "$compiled" ]; then
+    mkdir -p "$NUMBA_CACHE_DIR"
+    cp -rs --update=none "$compiled/." "$NUMBA_CACHE_DIR/" 2>/dev/null || cp -rsn "$compiled/." "$NUMBA_CACHE_DIR/"
+fi
+exec freshslate "$@"
