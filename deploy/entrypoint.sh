@@ -6,6 +6,6 @@ set -eu
 compiled=/opt/freshslate/kernels
 if [ "${NUMBA_CACHE_DIR:-$compiled}" != "$compiled" ] && [ -d "$compiled" ]; then
     mkdir -p "$NUMBA_CACHE_DIR"
-    cp -rs --update=none "$compiled/." "$NUMBA_CACHE_DIR/" 2>/dev/null || cp -rsn "$compiled/." "$NUMBA_CACHE_DIR/"
+    cp -rsf "$compiled/." "$NUMBA_CACHE_DIR/"
 fi
 exec freshslate "$@"
