@@ -14,7 +14,7 @@ from tests.deploy.command_line import parse
 DEPLOY = ROOT / "deploy"
 FILE = DEPLOY / "compose.yaml"
 DRAIN_SECONDS = 30
-"""Longest stop that was measured, and more (docs/deploy.md)."""
+"""More than a stop waits for while the broker is away (docs/deploy.md, Stopping)."""
 
 
 def services() -> dict[str, Any]:
