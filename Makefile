@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := install
 .DELETE_ON_ERROR:
-.PHONY: install demo chaos test check fast kafka coverage bench bench-quick peers clean help
+.PHONY: install demo chaos test check fast kafka coverage bench bench-quick peers chart clean help
 
 # The newest Python that really runs: a name on PATH may be a shim for a version that is not there.
 PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3; do \
@@ -69,6 +69,11 @@ peers: .venv-peers/installed ## build .venv-peers with what is compared with
 	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --group peers
 	@touch $@
+
+chart: ## copy rules and dashboards from deploy/ into the Helm chart
+	@cp deploy/prometheus/rules.yml deploy/helm/freshslate/files/rules.yml
+	@rm -f deploy/helm/freshslate/files/dashboards/*.json
+	@cp deploy/grafana/dashboards/*.json deploy/helm/freshslate/files/dashboards/
 
 clean: ## remove .venv and what the tools wrote
 	@rm -rf .venv .venv-peers .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
