@@ -141,7 +141,10 @@ class Refold:
         if self._number == 0 or not known:
             self._by_time(self._before(path, target))
         for _, run in path:
-            self._fold(TopicPartition(self._topics[run.topic], run.partition), run.first, run.end)
+            if run.first == run.end:  # a worker had caught up
+                self._replica.believe_anew()
+            else:
+                self._fold(TopicPartition(self._topics[run.topic], run.partition), run.first, run.end)
         self._number = target.number
 
     def until_time(self, time: int) -> None:

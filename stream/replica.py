@@ -161,7 +161,7 @@ class Replica:
             next_snapshot = self._now() + self._snapshot_seconds
             while True:
                 if not self.caught_up.is_set() and await self._reached(waiting):
-                    self._refresh()
+                    self._begin()
                     log.info(
                         "models caught up: %d items, %d sessions", self.models.n_items, self.models.n_sessions
                     )
@@ -207,16 +207,26 @@ class Replica:
                 log.warning("candidate source %s is not in the snapshot: %r", name, error)
         return arrays
 
+    def believe_anew(self) -> None:
+        """Believe what the posterior says now."""
+        self._told = self.posterior.matured
+        self.beliefs = self.posterior.beliefs()
+        self._tell(self.beliefs)
+
+    def _begin(self) -> None:
+        """Believe all that was there at the start, and note it in the journal as a run of no records."""
+        if self.posterior.matured:
+            self.believe_anew()
+            tp = min(self._offsets)
+            self.journal.add(tp.topic, tp.partition, self._offsets[tp], self._offsets[tp])
+
     def _refresh(self) -> None:
         """Believe anew where more has matured; late records alone wait for the next bucket.
 
         What is folded decides when, and no clock, so that whoever folds the same believes the same.
         """
-        if self.posterior.matured == self._told:
-            return
-        self._told = self.posterior.matured
-        self.beliefs = self.posterior.beliefs()
-        self._tell(self.beliefs)
+        if self.posterior.matured != self._told:
+            self.believe_anew()
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

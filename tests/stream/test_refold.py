@@ -91,6 +91,21 @@ def test_a_worker_goes_on_from_a_snapshot_of_another_and_its_past_is_found_throu
     assert same(again.models.snapshot(), content)
 
 
+def test_a_worker_that_caught_up_believed_anew_and_so_does_who_folds_it_again(monkeypatch):
+    world = World()
+    worker = Worker(world, "a")
+    worker.fold()
+    worker.replica.journal.add("deltas", 0, 0, 0)
+    worker.fold()
+    worker.cycle(0)
+    again, anew = refold(world), []
+    monkeypatch.setattr(again._replica, "believe_anew", lambda: anew.append(again.folded))
+    monkeypatch.setattr(again._replica, "_refresh", lambda: None)
+    again.until(told(world, "a")[-1])
+    assert len(anew) == 1
+    assert 0 < anew[0] < again.folded
+
+
 def test_a_cycle_that_was_not_committed_leaves_no_hole():
     world = World()
     worker = Worker(world, "a")

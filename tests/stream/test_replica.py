@@ -430,10 +430,21 @@ async def test_new_beliefs_are_told_when_more_has_matured_and_only_then(make):
 
 async def test_nothing_is_told_before_something_matured(make):
     replica = make(Consumer({D0: deltas_in(D0), ITEMS: [], R0: []}))
+    replica.journal.worker = "a"
     told = []
     replica.believe(told.append)
     async with following(replica):
         assert (told, replica.beliefs) == ([], PRIOR)
+        assert all(run.first < run.end for run in replica.journal.said().runs)
+
+
+async def test_believing_anew_after_the_start_is_in_the_journal_as_a_run_of_no_records(make):
+    replica = make(Consumer(feedback()))
+    replica.journal.worker = "a"
+    async with following(replica):
+        *folded, last = replica.journal.said().runs
+    assert last.first == last.end == replica.offsets[D0]
+    assert all(run.first < run.end for run in folded)
 
 
 async def test_the_posterior_goes_on_from_the_snapshot(make):
