@@ -60,6 +60,9 @@ async def test_profiles_move_to_more_partitions_byte_for_byte_and_feedback_finds
             await move(it.settings, wider.settings)
         worker = it.start()
         await it.settled(sent)
+        # Now the models know items, and slates have some.
+        sent += await send(it, clicks(1_500, seed=2))
+        await it.settled(sent)
         with pytest.raises(SetupError, match="1 workers are still members of group"):
             await move(it.settings, wider.settings)
         worker.terminate()
@@ -67,6 +70,7 @@ async def test_profiles_move_to_more_partitions_byte_for_byte_and_feedback_finds
 
         # Producers write to the new topics before anybody reads them.
         clicked = await send(wider, await feedback(it))
+        assert clicked > 100
         moved = await move(it.settings, wider.settings)
         assert moved.is_whole
         before, after = await profiles(it), await profiles(wider)
