@@ -1,5 +1,6 @@
 import asyncio
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -158,10 +159,12 @@ def test_packing_is_a_matter_of_the_settings() -> None:
 
 
 def test_no_client_is_opened_past_this_module() -> None:
-    for path in STREAM.rglob("*.py"):
+    for path in [*STREAM.rglob("*.py"), *(STREAM.parent / "agents").rglob("*.py")]:
         text = path.read_text(encoding="utf-8")
         for client in ("AIOKafkaConsumer(", "AIOKafkaProducer(", "AIOKafkaAdminClient("):
             assert f"{client}bootstrap" not in text, path
         if path.name != "connection.py":
+            # As an argument the address alone is an open broker, whatever the settings say.
+            assert not re.search(r"(\(|, |\n\s+)(self\._)?(settings|loaded|target)\.broker[,)]", text), path
             assert "bootstrap_servers=" not in text, path
             assert '"bootstrap_servers"' not in text, path
