@@ -206,6 +206,18 @@ _LEARN: Final = (
         "ops",
         (Query(rate("freshslate_learning_left_out_total", "reason"), "{{reason}}"),),
     ),
+    Chart(
+        "Learned late",
+        "Exposures and rewards that came after their like had matured, and were learned from.",
+        "ops",
+        (Query(rate("freshslate_learned_late_total", "what"), "{{what}}"),),
+    ),
+    Chart(
+        "Age of what is learned",
+        "How old slates are when they are learned from, in the worker that is furthest behind.",
+        "s",
+        (Query("time() - min(freshslate_learned_until_timestamp_seconds)", "age"),),
+    ),
 )
 
 _WATCH: Final = (

@@ -21,6 +21,8 @@ PROMISED: Final = (
     gauge("data_dir_free_bytes", "bytes", ""),
     gauge("data_dir_used_bytes", "bytes", ""),
     counter("learning_left_out", "items", "", "reason"),
+    counter("learned_late", "items", "", "what"),
+    gauge("learned_until_timestamp_seconds", "seconds", ""),
 )
 """Agreed on between the parts of a worker; one that the worker declares counts as it is declared."""
 OTHERS: Final = {
