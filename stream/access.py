@@ -127,12 +127,23 @@ def analyst_needs(settings: Settings) -> list[Need]:
     return [*(Need(TOPIC, name, READ) for name in _all(settings)), *_configs(settings)]
 
 
+def operator_needs(settings: Settings) -> list[Need]:
+    """Of `freshslate dlq` and `freshslate forget`: what an analyst reads, and a transaction of their own."""
+    written = (*settings.input_topics, settings.dlq_topic)
+    return [
+        *analyst_needs(settings),
+        *(Need(TOPIC, name, WRITE) for name in written),
+        Need(TRANSACTIONAL_ID, f"{settings.app_id}-dlq", WRITE),
+    ]
+
+
 ROLES: Final[Mapping[str, Callable[[Settings], list[Need]]]] = {
     "worker": worker_needs,
     "monitor": monitor_needs,
     "setup": setup_needs,
     "shop": shop_needs,
     "analyst": analyst_needs,
+    "operator": operator_needs,
 }
 """By the name that `deploy/kafka/acls.py` and docs/security.md give it."""
 

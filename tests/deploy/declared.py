@@ -7,24 +7,12 @@ import yaml
 
 from deploy.prometheus.promql import Checker
 from deploy.prometheus.server import RULES
-from stream.metrics import Metric, counter, gauge, histogram
+from stream.metrics import Metric
 from stream.monitor_metrics import MONITOR_METRICS
-from stream.worker_metrics import LATENCY, METRICS
+from stream.worker_metrics import METRICS
 
 TARGET: Final = frozenset({"job", "instance"})
 """What Prometheus itself adds to each series that it scrapes."""
-PROMISED: Final = (
-    counter("heartbeats_sent", "heartbeats", ""),
-    counter("heartbeats_answered", "heartbeats", ""),
-    histogram("heartbeat_seconds", "seconds", LATENCY, ""),
-    gauge("heartbeat_answered_timestamp_seconds", "seconds", "", "partition"),
-    gauge("data_dir_free_bytes", "bytes", ""),
-    gauge("data_dir_used_bytes", "bytes", ""),
-    counter("learning_left_out", "items", "", "reason"),
-    counter("learned_late", "items", "", "what"),
-    gauge("learned_until_timestamp_seconds", "seconds", ""),
-)
-"""Agreed on between the parts of a worker; one that the worker declares counts as it is declared."""
 OTHERS: Final = {
     "up": frozenset(),
     "process_resident_memory_bytes": frozenset(),
@@ -41,13 +29,7 @@ ALERTS: Final = frozenset({"alertname", "alertstate", "severity"})
 
 def declared() -> list[Metric]:
     """Of workers and the monitor."""
-    names = undeclared()
-    return [*METRICS, *MONITOR_METRICS, *(metric for metric in PROMISED if metric.name in names)]
-
-
-def undeclared() -> set[str]:
-    """Names of what is promised, and not declared yet."""
-    return {metric.name for metric in PROMISED} - {metric.name for metric in (*METRICS, *MONITOR_METRICS)}
+    return [*METRICS, *MONITOR_METRICS]
 
 
 def series() -> dict[str, frozenset[str]]:

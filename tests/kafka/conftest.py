@@ -24,6 +24,9 @@ LONGEST = (
     "test_offpolicy",
     "test_replay_state",
     "test_health",
+    "test_connection",
+    "test_upgrade",
+    "test_redrive",
     "test_experiment",
     "test_store",
 )

@@ -170,7 +170,13 @@ async def test_every_metric_of_the_monitor_moves_and_every_query_of_dashboards_a
     broker: str, prefix: str, tmp_path: Path
 ) -> None:
     async with shop(
-        broker, prefix, tmp_path, monitor_port=0, monitor_wait_seconds=1, monitor_slates=5_000
+        broker,
+        prefix,
+        tmp_path,
+        monitor_port=0,
+        monitor_wait_seconds=1,
+        monitor_slates=5_000,
+        canary_seconds=0.5,
     ) as it:
         await plant(it)
         printed = tmp_path / "worker-0.log"  # where the harness looks for it
