@@ -16,7 +16,7 @@ from stream.connection import connection
 from stream.followed import learning_config
 from stream.learners import ExampleLearner, Learners
 from stream.reading import read_topic
-from stream.work import Record
+from stream.work import Record, times_of
 
 OnProgress = Callable[[str, int, int | None], None]
 """Called with what is done, how much of it, and of how much in all, where that is known."""
@@ -101,9 +101,9 @@ async def believed_before(
     """
     fold = PastFold(learning_config(settings), learners)
     async for records in _batches(settings, settings.deltas_topic, time, on_progress):
-        fold.learn([decode_delta(each.value or b"") for each in records], _logged(records))
+        fold.learn([decode_delta(each.value or b"") for each in records], times_of(records))
     async for records in _batches(settings, settings.rewards_topic, time, on_progress):
-        fold.reward([decode_reward(each.value or b"") for each in records], _logged(records))
+        fold.reward([decode_reward(each.value or b"") for each in records], times_of(records))
     return fold.believed()
 
 
@@ -122,8 +122,3 @@ async def _batches(
             batch = []
     if batch:
         yield batch
-
-
-def _logged(records: Sequence[Record]) -> list[int]:
-    """Their own times in the log, epoch milliseconds."""
-    return [record.timestamp for record in records]

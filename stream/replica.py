@@ -31,6 +31,7 @@ from stream.followed import FollowedTopics
 from stream.journal import Journal, Saved
 from stream.learners import ExampleLearner, Learners, LearnerUnknown
 from stream.transport import FETCH_WAIT_MS
+from stream.work import times_of
 
 log = logging.getLogger(__name__)
 
@@ -294,7 +295,7 @@ class Replica:
             self._fold_deltas(records)
         elif tp.topic == self._topics.rewards:
             rewards = [decode_reward(record.value) for record in records]
-            self.posterior.reward(rewards, _logged(records))
+            self.posterior.reward(rewards, times_of(records))
             self._learners.reward(rewards)
         else:
             self._fold_items(records)
@@ -308,7 +309,7 @@ class Replica:
     def _fold_deltas(self, records: Sequence[Any]) -> None:
         deltas = [decode_delta(record.value) for record in records]
         self.models.learn(deltas)
-        self.posterior.learn(deltas, _logged(records))
+        self.posterior.learn(deltas, times_of(records))
         self._learners.learn(deltas)
         for source in self._sources.values():
             source.learn(deltas)
@@ -367,11 +368,6 @@ class Replica:
 def _part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     """Arrays whose names begin so, by the rest of their names."""
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-
-
-def _logged(records: Sequence[Any]) -> list[int]:
-    """Their own times in the log, epoch milliseconds."""
-    return [record.timestamp for record in records]
 
 
 def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

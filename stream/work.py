@@ -38,6 +38,11 @@ Row: TypeAlias = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]
 NO_HEADERS: Sequence[tuple[str, bytes]] = ()
 
 
+def times_of(records: Sequence[Record]) -> list[int]:
+    """Their own times in the log, epoch milliseconds."""
+    return [record.timestamp for record in records]
+
+
 def _says_nothing() -> UnsetType:
     return UNSET
 

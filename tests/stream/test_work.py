@@ -19,7 +19,7 @@ from stream.codecs import (
     encode_profile,
 )
 from stream.store import MARKER
-from stream.work import work
+from stream.work import times_of, work
 from tests.state.shown import profile as profile_of
 from tests.state.shown import slate
 from tests.stream.records import (
@@ -419,3 +419,7 @@ def test_the_largest_purchase_is_worth_the_clip():
 def test_what_was_seen_is_in_the_delta():
     result = after_a_slate(purchase('"value":5'))
     assert delta_of(result).exposures.position == (1,)
+
+
+def test_the_times_of_records_are_those_of_the_log():
+    assert times_of([record({"type": "view"}, 0), record({"type": "view"}, 1)]) == [T, T + 1000]
