@@ -16,10 +16,10 @@ RISK = Problem("deltas has retention.ms=0, below 1", stops=False)
 def test_a_check_tells_each_problem_in_a_line_and_its_weight_in_the_exit_code(
     problems: list[Problem], code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def told(broker: object, specs: object) -> list[Problem]:
+    async def told(settings: object) -> list[Problem]:
         return problems
 
-    monkeypatch.setattr(topics, "topic_problems", told)
+    monkeypatch.setattr(topics, "cluster_problems", told)
     result = CliRunner().invoke(commands.app, ["topics", "check"])
     assert result.exit_code == code
     lines = [f"{'wrong' if problem.stops else 'risk'}: {problem.text}" for problem in problems]

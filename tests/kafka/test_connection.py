@@ -27,7 +27,7 @@ from stream.access import (
     worker_needs,
 )
 from stream.child import WORKER, environment
-from stream.cluster import check_cluster
+from stream.cluster import check_cluster, cluster_problems
 from stream.config import Settings
 from stream.connection import arguments, connection
 from stream.event_file import EventList
@@ -190,6 +190,8 @@ async def test_what_acls_do_not_allow_is_named_before_anything_runs(
             assert set(denied.missing) == set(lacking[number:])
             assert str(lacking[number]) in str(denied)
             assert "user lacking (SCRAM-SHA-512)" in str(denied)
+            told = [problem.text.partition(": `python")[0] for problem in await cluster_problems(settings)]
+            assert told == [f"not allowed: {need}" for need in denied.missing]
             await apply(kafka.broker.address, lacking[number : number + 1], "User:lacking")
         await allowed(settings, "worker")
         await apply(kafka.broker.address, ROLES["monitor"](settings), "User:owner")

@@ -1,14 +1,11 @@
 import asyncio
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.protocol.admin import CreateAclsRequest
+from aiokafka.admin import NewTopic
 
-import stream.broker
 from state.errors import SetupError
-from stream.broker import Broker, server_properties
 from stream.config import Settings, load_settings
-from stream.topic_check import TopicMismatch, check_topics, topic_problems
+from stream.topic_check import TopicMismatch, check_topics
 from stream.topics import (
     BATCH_BYTES,
     admin_client,
@@ -83,41 +80,3 @@ async def test_a_refusal_is_one_clear_error(broker: str, prefix: str) -> None:
     settings = load_settings(topic_prefix=prefix, replication=3)
     with pytest.raises(SetupError, match=r"does not create the topics: .*slates.*replication factor"):
         await create_topics(broker, topic_specs(settings))
-
-
-async def allow(admin: AIOKafkaAdminClient, topic: str, principal: str, operation: int) -> None:
-    """Allow an operation by Kafka's number; whatever else is done with the topic is refused from then on."""
-    topics, literal, allowing = 2, 3, 3
-    answer = await admin._send_request(
-        CreateAclsRequest(topics, topic, literal, f"User:{principal}", "*", operation, allowing)
-    )
-    assert [code for code, _ in answer.creation_responses] == [0]
-
-
-async def test_rights_that_lack_are_told_by_topic_and_a_hidden_topic_is_not_called_missing(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    secured = {
-        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-        "allow.everyone.if.no.acl.found": "true",
-    }
-    lines = "".join(f"{name}={value}\n" for name, value in secured.items())
-    monkeypatch.setattr(stream.broker, "server_properties", lambda *args: server_properties(*args) + lines)
-    with Broker.start() as broker:
-        specs = topic_specs(settings)
-        await create_topics(broker.address, specs)
-        assert await topic_problems(broker.address, specs) == []
-        async with admin_client(broker.address) as admin:
-            await allow(admin, settings.profiles_topic, "ANONYMOUS", 3)
-            await allow(admin, settings.profiles_topic, "ANONYMOUS", 10)
-            await allow(admin, settings.slates_topic, "ANONYMOUS", 4)
-            await allow(admin, settings.items_topic, "somebody", 3)
-        problems = await topic_problems(broker.address, specs)
-    assert all(problem.stops for problem in problems)
-    told = {problem.text.split(":")[0]: problem.text.split(": ")[1] for problem in problems}
-    assert told == {
-        settings.profiles_topic: "these credentials have no right to Write",
-        settings.slates_topic: "these credentials have no right to DescribeConfigs",
-        settings.items_topic: "these credentials may not know whether it exists; no right to Describe and "
-        "DescribeConfigs and Read",
-    }

@@ -400,6 +400,7 @@ async def test_a_snapshot_holds_the_moment_it_was_taken(make, monkeypatch):
 
 async def test_exposures_and_rewards_of_all_partitions_are_folded(make):
     replica = make(Consumer(feedback(partitions=(R0, R1))))
+    replica.journal.worker = "a"
     told = []
     replica.believe(lambda beliefs: told.append((beliefs, replica.caught_up.is_set())))
     async with following(replica):
@@ -411,6 +412,8 @@ async def test_exposures_and_rewards_of_all_partitions_are_folded(make):
         assert (was_ready, beliefs.version) == (False, expected.matured)
         assert np.allclose(beliefs.by_scenario[""].mean, expected.beliefs().by_scenario[""].mean, rtol=1e-4)
         assert replica.folded["rewards"] == len(rewards(SHOWN))
+        # That it believes anew is in the journal, as a run of no records.
+        assert [run for run in replica.journal.said().runs if run.first == run.end]
 
 
 async def test_new_beliefs_are_told_when_more_has_matured_and_only_then(make):
@@ -436,15 +439,6 @@ async def test_nothing_is_told_before_something_matured(make):
     async with following(replica):
         assert (told, replica.beliefs) == ([], PRIOR)
         assert all(run.first < run.end for run in replica.journal.said().runs)
-
-
-async def test_believing_anew_after_the_start_is_in_the_journal_as_a_run_of_no_records(make):
-    replica = make(Consumer(feedback()))
-    replica.journal.worker = "a"
-    async with following(replica):
-        *folded, last = replica.journal.said().runs
-    assert last.first == last.end == replica.offsets[D0]
-    assert all(run.first < run.end for run in folded)
 
 
 async def test_the_posterior_goes_on_from_the_snapshot(make):
