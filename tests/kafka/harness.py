@@ -99,7 +99,7 @@ class Shop:
         return [
             ((topic, record.partition), record.offset)
             for topic in topics
-            async for record in read_topic(self.settings.broker, topic)
+            async for record in read_topic(connection(self.settings), topic)
             if is_heartbeat(record)
         ]
 

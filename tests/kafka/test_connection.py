@@ -190,7 +190,7 @@ async def test_what_acls_do_not_allow_is_named_before_anything_runs(
             assert set(denied.missing) == set(lacking[number:])
             assert str(lacking[number]) in str(denied)
             assert "user lacking (SCRAM-SHA-512)" in str(denied)
-            told = [problem.text.partition(": `python")[0] for problem in await cluster_problems(settings)]
+            told = [problem.text.partition("; `python")[0] for problem in await cluster_problems(settings)]
             assert told == [f"not allowed: {need}" for need in denied.missing]
             await apply(kafka.broker.address, lacking[number : number + 1], "User:lacking")
         await allowed(settings, "worker")
