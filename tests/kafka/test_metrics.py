@@ -174,7 +174,7 @@ async def test_every_declared_metric_moves_in_a_short_real_run(
         await until(lambda: "freshslate_ranker_info" in scraper.moved, 30, it.logs)
         await publish_broken(it)
         await refused(scraper, first)
-        await until(lambda: not scraper.still, 30, lambda: f"{sorted(scraper.still)}\n{it.logs()}")
+        await until(lambda: not scraper.still, 60, lambda: f"{it.logs()}\n{sorted(scraper.still)}")
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
         assert scraper.scrapes > 20
