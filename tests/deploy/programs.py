@@ -74,7 +74,13 @@ def _build(folder: Path) -> None:
     _need("go")
     # Not optimised: it is compiled in a third less time, and runs for milliseconds.
     flags = ["-trimpath", "-gcflags=all=-N -l", "-ldflags=-s -w", "-o", f"{folder}{os.sep}"]
-    _call("go", "build", *flags, ".", KUBECONFORM, cwd=HERE / "compose_config")
+    sources = HERE / "compose_config"
+    _call("go", "mod", "download", cwd=sources)
+    built = subprocess.run(
+        ["go", "build", *flags, ".", KUBECONFORM], cwd=sources, capture_output=True, text=True, check=False
+    )
+    # All that it needs is there: what fails now is the program.
+    assert built.returncode == 0, built.stderr
 
 
 def _fetch_helm(folder: Path) -> None:
