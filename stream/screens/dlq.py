@@ -1,22 +1,20 @@
 """Dead letters on a terminal. Nothing that shops sent is printed as it is: it could be a command to it."""
 
 import base64
-import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
 from stream.dead_letter import LAST_ADDED
 from stream.letters import Found, Kind, Letter
 from stream.redrive import Progress
-from stream.screens.replay import LINE_SECONDS, moment
+from stream.screens.counting import CountingScreen
+from stream.screens.replay import moment
 
 LEFT_OUT: Final = frozenset({LAST_ADDED, "dlq.reason", "dlq.exception"})
 """Added headers that are shown by other words."""
@@ -172,7 +170,7 @@ def run_json(found: Found, done: int, *, dry_run: bool) -> dict[str, Any]:
     return {"dry_run": dry_run, "letters": done, "kept": waited["waiting"] - done, **waited}
 
 
-class RunScreen:
+class RunScreen(CountingScreen):
     """Shows how far a run is: a bar on a terminal, else a line every few seconds.
 
     Args:
@@ -181,29 +179,15 @@ class RunScreen:
     """
 
     def __init__(self, console: Console, what: str) -> None:
-        self._console = console
+        super().__init__(console)
         self._what = what
-        self._told = time.monotonic()
         self._last = Progress(0, 0)
-        self._bar = Bar(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-            transient=True,
-        )
         self._task = self._bar.add_task(what, total=None)
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        super().__exit__(kind, error, trace)
         done, total = self._last
         if kind is not None and total > done:
             line = f"{self._what}: ended after {done:,} of {total:,}; run it again for the others"
@@ -213,8 +197,4 @@ class RunScreen:
         """Move the bar, or print a line now and then."""
         self._last = progress
         self._bar.update(self._task, completed=progress.done, total=progress.total)
-        now = time.monotonic()
-        if not self._console.is_terminal and now - self._told >= LINE_SECONDS:
-            self._told = now
-            line = f"{self._what}: {progress.done:,} of {progress.total:,}"
-            self._console.print(line, highlight=False)
+        self._line(f"{self._what}: {progress.done:,} of {progress.total:,}")

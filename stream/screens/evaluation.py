@@ -1,25 +1,23 @@
 """A comparison of recommenders: its protocol, progress, tables and differences."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from state.evaluation.metrics import COLD, CUTS, METRICS
 from state.evaluation.results import ALL, Difference, Result, Results, Row
-from stream.screens.replay import LINE_SECONDS, moment
+from stream.screens.counting import CountingScreen
+from stream.screens.replay import moment
 
 NOTHING: Final = "-"
 MAIN: Final = ("hr@20", "mrr@20")
 """Metrics that stand with their intervals."""
 
 
-class EvaluationScreen:
+class EvaluationScreen(CountingScreen):
     """Shows how far each configuration is: a bar on a terminal, else a line now and then.
 
     Args:
@@ -27,35 +25,13 @@ class EvaluationScreen:
     """
 
     def __init__(self, console: Console) -> None:
-        self._console = console
-        self._told = time.monotonic()
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-            transient=True,
-        )
+        super().__init__(console)
         self._task = self._bar.add_task("reading", total=None)
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
 
     def show(self, name: str, done: int, total: int) -> None:
         """Move the bar, or print a line now and then."""
         self._bar.update(self._task, description=name, completed=done, total=total)
-        now = time.monotonic()
-        if not self._console.is_terminal and now - self._told >= LINE_SECONDS:
-            self._told = now
-            self._console.print(f"{name}: {done:,} of {total:,} queries", highlight=False)
+        self._line(f"{name}: {done:,} of {total:,} queries")
 
 
 def print_statement(console: Console, stated: Mapping[str, Any]) -> None:

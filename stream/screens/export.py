@@ -2,17 +2,16 @@
 
 import time
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import TaskID, TextColumn
 
 from stream.export import Exported
-from stream.screens.replay import LINE_SECONDS, moment
+from stream.screens.counting import CountingScreen
+from stream.screens.replay import moment
 
 
-class ExportScreen:
+class ExportScreen(CountingScreen):
     """Shows how far an export is.
 
     Args:
@@ -20,40 +19,18 @@ class ExportScreen:
     """
 
     def __init__(self, console: Console) -> None:
-        self._console = console
-        self._started = self._told = time.monotonic()
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f}% {task.fields[told]}"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-            transient=True,
-        )
+        super().__init__(console, TextColumn("{task.percentage:>3.0f}% {task.fields[told]}"))
+        self._started = self._told
         self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
 
     def show(self, exported: Exported) -> None:
         """Move the bar, or print a line now and then."""
-        now = time.monotonic()
-        rate = exported.read / max(now - self._started, 1e-3)
+        rate = exported.read / max(time.monotonic() - self._started, 1e-3)
         if exported.topic not in self._tasks:
             self._tasks[exported.topic] = self._bar.add_task(exported.topic, total=1.0, told="")
         told = f"{exported.read:,} records, {rate:,.0f}/s"
         self._bar.update(self._tasks[exported.topic], completed=exported.share, told=told)
-        if not self._console.is_terminal and now - self._told >= LINE_SECONDS:
-            self._told = now
-            line = f"{exported.topic}: {exported.share:.0%}, {told}, at {moment(exported.time)}"
-            self._console.print(line, highlight=False)
+        self._line(f"{exported.topic}: {exported.share:.0%}, {told}, at {moment(exported.time)}")
 
     def end(self, done: Sequence[Exported], seconds: float) -> None:
         """Print what was written."""

@@ -3,11 +3,9 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Final, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -15,13 +13,11 @@ from state.event import Event
 from stream.event_file import EventSource, Span
 from stream.formats import Reject, Rejects
 from stream.replay import ReplayReport
+from stream.screens.counting import CountingScreen
 from stream.sender import Progress as Sent
 
-LINE_SECONDS: Final = 5.0
-"""Between two lines of progress where there is no terminal."""
 
-
-class ReplayScreen:
+class ReplayScreen(CountingScreen):
     """A source of events that shows how far it was sent.
 
     Args:
@@ -32,31 +28,12 @@ class ReplayScreen:
 
     def __init__(self, console: Console, source: EventSource, name: str) -> None:
         self.rejects: Rejects = source.rejects
-        self._console = console
+        super().__init__(console, MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
         self._source = source
         self._name = name
         self._total: int | None = None
-        self._started = self._told = time.monotonic()
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-            transient=True,
-        )
+        self._started = self._told
         self._task = self._bar.add_task(f"reading {name}", total=None, rate="")
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self._source)
@@ -71,14 +48,10 @@ class ReplayScreen:
 
     def show(self, progress: Sent) -> None:
         """Move the bar, or print a line now and then."""
-        now = time.monotonic()
-        rate = progress.sent / max(now - self._started, 1e-3)
+        rate = progress.sent / max(time.monotonic() - self._started, 1e-3)
         self._bar.update(self._task, completed=progress.sent, rate=f"{rate:,.0f}/s")
-        if not self._console.is_terminal and now - self._told >= LINE_SECONDS:
-            self._told = now
-            whole = f" of {self._total:,}" if self._total else ""
-            line = f"{progress.sent:,}{whole} events, {rate:,.0f}/s, at {moment(progress.time)}"
-            self._console.print(line, highlight=False)
+        whole = f" of {self._total:,}" if self._total else ""
+        self._line(f"{progress.sent:,}{whole} events, {rate:,.0f}/s, at {moment(progress.time)}")
 
 
 def moment(milliseconds: int) -> str:

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import stream.screens.dlq
 from stream.letters import Found, Kind
 from stream.redrive import Progress
 from stream.screens.dlq import (
@@ -113,7 +112,7 @@ def test_a_run_that_is_interrupted_says_how_far_it_came():
 
 
 def test_without_a_terminal_it_is_a_line_now_and_then(monkeypatch):
-    monkeypatch.setattr(stream.screens.dlq, "LINE_SECONDS", 0.0)
+    monkeypatch.setattr("stream.screens.counting.LINE_SECONDS", 0.0)
     out = console(100, terminal=False)
     with RunScreen(out, "dropped") as screen:
         screen.show(Progress(20, 50))

@@ -80,7 +80,7 @@ def test_freshness_shows_both_kinds_of_items(found) -> None:
 
 def test_without_a_terminal_progress_is_a_line_now_and_then(monkeypatch) -> None:
     on = console()
-    monkeypatch.setattr("stream.screens.evaluation.LINE_SECONDS", 0.0)
+    monkeypatch.setattr("stream.screens.counting.LINE_SECONDS", 0.0)
     with EvaluationScreen(on) as screen:
         screen.show("engine", 5, 1_000)
     assert printed(on) == "engine: 5 of 1,000 queries\n"

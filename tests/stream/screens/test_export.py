@@ -2,7 +2,6 @@
 
 import pytest
 
-import stream.screens.export
 from stream.export import Exported
 from stream.screens.export import ExportScreen
 from tests.stream.screens.made import console, text
@@ -13,7 +12,7 @@ def exported(share: float, rows: int, topic: str = "slates") -> Exported:
 
 
 def test_without_a_terminal_it_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream.screens.export, "LINE_SECONDS", 0.0)
+    monkeypatch.setattr("stream.screens.counting.LINE_SECONDS", 0.0)
     out = console(120, terminal=False)
     with ExportScreen(out) as screen:
         screen.show(exported(0.25, 1_200))

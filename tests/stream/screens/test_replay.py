@@ -9,7 +9,6 @@ from state.event import Event
 from stream.event_file import EventList, Span
 from stream.formats import Reject, Rejects
 from stream.replay import ReplayReport
-from stream.screens import replay
 from stream.screens.replay import ReplayScreen, moment, print_items, print_report
 from stream.sender import Progress
 
@@ -27,7 +26,7 @@ def text(of: Console) -> str:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay, "LINE_SECONDS", 0.0)
+    monkeypatch.setattr("stream.screens.counting.LINE_SECONDS", 0.0)
 
 
 def test_the_screen_is_the_source_it_shows() -> None:
