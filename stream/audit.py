@@ -21,7 +21,7 @@ from state.slate import Delta, Slate, Span, Trigger
 from state.slates import Asked, Slates
 from stream.codecs import decode_delta, decode_slate
 from stream.config import Settings
-from stream.connection import connection
+from stream.connection import Where, connection
 from stream.heartbeat import heartbeat_key
 from stream.letters import dealt_of
 from stream.move import is_moved
@@ -174,42 +174,43 @@ async def audit(settings: Settings) -> Report:
 
 async def _read(settings: Settings) -> dict[int, _Partition]:
     """All topics but the catalogue, by partition."""
+    there = connection(settings)
     partitions = {number: _Partition() for number in range(settings.partitions)}
     for topic in settings.input_topics:
-        async for record in read_topic(connection(settings), topic):
+        async for record in read_topic(there, topic):
             partitions[record.partition].inputs[topic].append(record)
-    async for record in _own(settings, settings.deltas_topic):
+    async for record in _own(there, settings.deltas_topic):
         cycle = _Cycle(decode_delta(record.value or b""), record.timestamp)
         partitions[record.partition].cycles.append(cycle)
-    async for record in _own(settings, settings.slates_topic):
+    async for record in _own(there, settings.slates_topic):
         if record.value is None:
             partitions[record.partition].tombstones[record.key] += 1
         else:
             partitions[record.partition].slates.append(record.value)
-    async for record in _own(settings, settings.rewards_topic):
+    async for record in _own(there, settings.rewards_topic):
         partitions[record.partition].rewards[record.value or b""] += 1
-    async for record in read_topic(connection(settings), settings.dlq_topic):
+    async for record in read_topic(there, settings.dlq_topic):
         if dealt_of(record) is None:
             partitions[record.partition].dead_letters[record.key, record.value] += 1
-    await _read_profiles(settings, partitions)
+    await _read_profiles(there, settings.profiles_topic, partitions)
     inputs = [TopicPartition(topic, number) for topic in settings.input_topics for number in partitions]
-    for tp, end in (await high_watermarks(connection(settings), inputs)).items():
+    for tp, end in (await high_watermarks(there, inputs)).items():
         partitions[tp.partition].ends[tp.topic] = end
     return partitions
 
 
-async def _read_profiles(settings: Settings, partitions: Mapping[int, _Partition]) -> None:
-    async for record in read_topic(connection(settings), settings.profiles_topic):
+async def _read_profiles(there: Where, topic: str, partitions: Mapping[int, _Partition]) -> None:
+    async for record in read_topic(there, topic):
         if record.key is not None and not record.key.startswith(b"\x00"):
             partition = partitions[record.partition]
-            _keep(partition.moved if is_moved(record) else partition.profiles, record.key, record.value)
-    for partition in partitions.values():
-        partition.profiles = {**partition.moved, **partition.profiles}
+            _keep(partition.profiles, record.key, record.value)
+            if is_moved(record):
+                _keep(partition.moved, record.key, record.value)
 
 
-async def _own(settings: Settings, topic: str) -> AsyncIterator[Record]:
+async def _own(there: Where, topic: str) -> AsyncIterator[Record]:
     """Records that workers wrote here."""
-    async for record in read_topic(connection(settings), topic):
+    async for record in read_topic(there, topic):
         if not is_moved(record):
             yield record
 
