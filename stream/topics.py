@@ -50,14 +50,14 @@ class TopicState(NamedTuple):
     config: Mapping[str, str]
     """Effective values, also those that are the broker's defaults."""
     replicas: int | None = None
-    """Copies of the partition that has the fewest; None where it was not asked."""
+    """Copies of the partition that has the fewest; None where it is not known."""
 
 
 def topic_specs(settings: Settings) -> list[TopicSpec]:
     """Every topic that `settings` needs, inputs first."""
     written = {"max.message.bytes": str(BATCH_BYTES)}
 
-    def spec(name: str, config: Mapping[str, str], **traits: Any) -> TopicSpec:
+    def spec(name: str, config: Mapping[str, str], **traits: bool) -> TopicSpec:
         durable = {"min.insync.replicas": str(_min_insync(settings))}
         return TopicSpec(name, settings.partitions, settings.replication, {**durable, **config}, **traits)
 
@@ -68,14 +68,8 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
         ),
         spec(settings.items_topic, {"cleanup.policy": "compact"}, is_copartitioned=False),
         spec(settings.slates_topic, {**written, **_slates_config(settings)}),
-        spec(
-            settings.rewards_topic,
-            {**written, **_deleted_after(settings.rewards_retention_seconds)},
-        ),
-        spec(
-            settings.deltas_topic,
-            {**written, **_deleted_after(settings.deltas_retention_seconds)},
-        ),
+        spec(settings.rewards_topic, {**written, **_deleted_after(settings.rewards_retention_seconds)}),
+        spec(settings.deltas_topic, {**written, **_deleted_after(settings.deltas_retention_seconds)}),
         spec(settings.profiles_topic, {**written, **PROFILES_CONFIG}),
         spec(
             settings.rankers_topic,
