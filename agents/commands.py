@@ -11,6 +11,7 @@ import typer
 from msgspec import to_builtins
 from rich.console import Console
 
+from agents.api import API_EXAMPLES, KEY_EXAMPLES, api, api_key
 from agents.dlq import dlq_app
 from agents.evaluation import EXAMPLES, evaluate
 from agents.export import EXPORT_EXAMPLES, export
@@ -352,6 +353,8 @@ def compare(
         print_comparison(out, found)
 
 
+app.command(epilog=API_EXAMPLES)(api)
+app.command("api-key", epilog=KEY_EXAMPLES)(api_key)
 app.command(epilog=EXAMPLES)(evaluate)
 app.command(epilog=EXPORT_EXAMPLES)(export)
 app.command(epilog=FORGET_EXAMPLES)(forget)

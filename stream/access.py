@@ -127,6 +127,12 @@ def analyst_needs(settings: Settings) -> list[Need]:
     return [*(Need(TOPIC, name, READ) for name in _all(settings)), *_configs(settings)]
 
 
+def api_needs(settings: Settings) -> list[Need]:
+    """Of `freshslate api`: it sends events and items, and follows slates and what models are folded from."""
+    written = (*settings.input_topics, settings.items_topic)
+    return [*analyst_needs(settings), *(Need(TOPIC, name, WRITE) for name in written)]
+
+
 def operator_needs(settings: Settings) -> list[Need]:
     """Of `freshslate dlq` and `freshslate forget`: what an analyst reads, and a transaction of their own."""
     written = (*settings.input_topics, settings.dlq_topic)
@@ -143,6 +149,7 @@ ROLES: Final[Mapping[str, Callable[[Settings], list[Need]]]] = {
     "setup": setup_needs,
     "shop": shop_needs,
     "analyst": analyst_needs,
+    "api": api_needs,
     "operator": operator_needs,
 }
 """By the name that `deploy/kafka/acls.py` and docs/security.md give it."""

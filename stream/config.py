@@ -18,6 +18,7 @@ from pydantic_settings import (
 
 from state.exposure import Exposing
 from state.reward import DEFAULT_HORIZONS_TEXT, DEFAULT_REWARDS
+from stream.api_settings import ApiSettings
 from stream.environment import PREFIX, ConfigError, env_name, problems, service_links, unknown_names
 from stream.misfits import misfits
 from stream.operator_settings import OperatorSettings
@@ -40,7 +41,7 @@ DAY: Final = 86_400
 _CYCLE_EVENTS: Final = {"exactly_once": 6000, "at_least_once": 2000}
 
 
-class Settings(OperatorSettings, SecuritySettings, TopicNames, BaseSettings):
+class Settings(ApiSettings, OperatorSettings, SecuritySettings, TopicNames, BaseSettings):
     """All settings; immutable. Build it with `load_settings`, which explains what is wrong.
 
     Durations are seconds and sizes bytes, as the names and `settings_table` say.

@@ -1,0 +1,196 @@
+"""The API's process: clients of Kafka on one side, uvicorn on the other."""
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+from aiokafka import AIOKafkaProducer
+
+from state.errors import SetupError
+from state.recommend import Recommender
+from stream.api.application import application
+from stream.api.context import Context
+from stream.api.follower import SlateFollower
+from stream.api.guard import KeyRing
+from stream.api.keys import read_keys
+from stream.api.limiter import Limiter
+from stream.api.metrics import API_METRICS, KEYS_INFO, KEYS_REFUSED, STORE_LAG
+from stream.api.popular import Popular
+from stream.api.store import SlateStore
+from stream.api.writer import Writer
+from stream.cluster import check_cluster
+from stream.config import Settings
+from stream.connection import arguments, compression, connection
+from stream.followed import followed_topics, learning_config
+from stream.metrics import Metrics
+from stream.ranker import RankerFollower
+from stream.replica import Replica
+from stream.times import now_ms
+from stream.topics import describe
+from stream.watched_file import Kind, WatchedFile
+from stream.web import listen
+from stream.worker import event_rules, model_config, recommender, warm
+
+log = logging.getLogger(__name__)
+
+LINGER_MS: Final = 2
+"""How long events wait for others to go with."""
+STOP_SECONDS: Final = 10
+"""How long requests may still take once the process is asked to end."""
+KEYS: Final = Kind("API keys", KEYS_REFUSED, KEYS_INFO)
+
+
+class ApiProcess:
+    """One process of the API; any number may run.
+
+    Args:
+        settings: of the workers, and its own.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.metrics = Metrics(API_METRICS)
+        self.store = SlateStore(settings.api_store_bytes)
+        self.slates = SlateFollower(settings, self.store)
+        self._folder = settings.data_dir / f"{settings.app_id}-api"
+        self.replica = Replica(
+            connection(settings),
+            topics=followed_topics(settings),
+            config=model_config(settings),
+            learning=learning_config(settings),
+            snapshot=Path(self._folder) / "none",
+            snapshot_seconds=float("inf"),
+        )
+        self.decide: Recommender = recommender(settings, self.replica.models)
+        self.replica.believe(partial(setattr, self.decide, "beliefs"))
+        self.rankers = RankerFollower(settings, partial(setattr, self.decide, "ranker"))
+        self.ring = KeyRing(None)
+        self._closing = asyncio.Event()
+        self._failed = ""
+
+    async def run(self) -> None:
+        """Serve until the process is asked to end.
+
+        Raises:
+            SetupError: Settings, keys, topics or broker do not fit.
+            aiokafka.errors.KafkaError: A topic cannot be followed any more.
+        """
+        settings = self._settings
+        followers = [self.slates.run(), self.replica.run(), self.rankers.run(), *self._keys()]
+        check_reach(settings)
+        await check_cluster(settings, "api")
+        await asyncio.to_thread(warm, settings)
+        async with self._producer() as producer, asyncio.TaskGroup() as tasks:
+            topics = await describe(connection(settings), settings.input_topics)
+            writer = Writer(producer, settings, topics)
+            following = [tasks.create_task(each) for each in followers]
+            self.metrics.before_scrape(lambda: self.metrics.set(STORE_LAG, self.slates.lag()))
+            await self._serve(writer)
+            for task in following:
+                task.cancel()
+
+    def _keys(self) -> list[Any]:
+        path = self._settings.api_keys_file
+        if path is None:
+            return []
+        follow = partial(setattr, self.ring, "keys")
+        return [WatchedFile(path, KEYS, read=read_keys, follow=follow, metrics=self.metrics).watch()]
+
+    def ready(self) -> str:
+        """Why requests should go elsewhere; empty: they should not."""
+        if self._closing.is_set():
+            return "the process ends"
+        for what, event in (
+            ("slates", self.slates.caught_up),
+            ("models", self.replica.caught_up),
+        ):
+            if not event.is_set():
+                return f"{what} are still being read"
+        return ""
+
+    async def _serve(self, writer: Writer) -> None:
+        settings = self._settings
+        context = Context(
+            settings=settings,
+            rules=event_rules(settings),
+            writer=writer,
+            store=self.store,
+            popular=Popular(self.decide, now_ms),
+            metrics=self.metrics,
+            now=now_ms,
+            ready=self.ready,
+            closing=self._closing,
+        )
+        limiter = Limiter(settings.api_rate, asyncio.get_running_loop().time)
+        config = uvicorn.Config(
+            application(context, self.ring, limiter),
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+        server = _Server(config, self._closing)
+        sock = listen(settings.api_host, settings.api_port, setting="FRESHSLATE_API_PORT")
+        host, port = sock.getsockname()[:2]
+        log.info("API at http://%s:%d (docs/http.md)", f"[{host}]" if ":" in host else host, port)
+        await server.serve([sock])
+
+    @contextlib.asynccontextmanager
+    async def _producer(self) -> AsyncIterator[AIOKafkaProducer]:
+        settings = self._settings
+        producer = AIOKafkaProducer(
+            **arguments(connection(settings)),
+            client_id=f"{settings.app_id}-api",
+            enable_idempotence=True,
+            linger_ms=LINGER_MS,
+            max_request_size=8 << 20,
+            **compression(settings),
+        )
+        async with producer:
+            yield producer
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which tells streams when it is asked to end."""
+
+    def __init__(self, config: uvicorn.Config, closing: asyncio.Event) -> None:
+        super().__init__(config)
+        self._closing = closing
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """End: streams first, which would never end by themselves."""
+        self._closing.set()
+        await super().shutdown(sockets)
+
+
+def check_reach(settings: Settings) -> None:
+    """Refuse to let the whole network in without keys.
+
+    Raises:
+        SetupError: The API would listen beyond this machine, and there are none.
+    """
+    if settings.api_keys_file is not None or _is_loopback(settings.api_host):
+        return
+    message = (
+        f"FRESHSLATE_API_HOST={settings.api_host} lets others than this machine in, and there are no "
+        "keys: set FRESHSLATE_API_KEYS_FILE (`freshslate api-key` makes a key), or listen on 127.0.0.1"
+    )
+    raise SetupError(message)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

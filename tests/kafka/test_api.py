@@ -1,0 +1,80 @@
+"""The HTTP API as a process of its own, beside a real worker on a real broker."""
+
+import asyncio
+import json
+import re
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.kafka.harness import Shop, shop, until
+
+ADDRESS = re.compile(r"API at (http://\S+)")
+API = [sys.executable, "-m", "agents.commands", "api"]
+
+
+@asynccontextmanager
+async def api_of(it: Shop, **environment: str) -> AsyncIterator[aiohttp.ClientSession]:
+    """A session with an API process that is ready."""
+    process = it.start(command=API, **environment)
+    await until(lambda: ADDRESS.search(it.log(process)) or process.poll() is not None, 60, it.logs)
+    found = ADDRESS.search(it.log(process))
+    assert found is not None, it.log(process)
+    async with aiohttp.ClientSession(found[1]) as session:
+        for _ in range(600):
+            async with session.get("/readyz") as answer:
+                if answer.status == 200:
+                    break
+            await asyncio.sleep(0.1)
+        yield session
+
+
+def click(user: str, item: str, **fields: Any) -> dict[str, Any]:
+    return {"type": "click", "user_id": user, "item_id": item, "time": int(time.time() * 1000), **fields}
+
+
+async def test_an_event_that_is_posted_is_answered_by_its_slate(
+    broker: str, prefix: str, tmp_path: Path
+) -> None:
+    async with shop(broker, prefix, tmp_path, api_port=0, partitions=2) as it:
+        it.start()
+        await it.started()
+        async with api_of(it) as http:
+            events = [click(f"u{n}", f"i{n % 7}") for n in range(40)]
+            async with http.post("/v1/events", json=events) as answer:
+                told = await answer.json()
+                assert answer.status == 202, told
+            assert told["accepted"] == 40
+            assert len(set(told["event_ids"])) == 40
+            await it.settled(40)
+            fresh = click("u1", "i3", event_id="mine")
+            async with http.post("/v1/recommend?wait=10", json=fresh) as answer:
+                slate = await answer.json()
+                assert answer.status == 200, slate
+            assert slate["kind"] == "fresh"
+            assert slate["trigger_event_id"] == "mine"
+            assert slate["items"]
+            async with http.get("/v1/slates/u1?limit=3") as answer:
+                latest = await answer.json()
+                etag = answer.headers["ETag"]
+                assert int(answer.headers["X-Slate-Age-Ms"]) >= 0
+            assert latest["slate_id"] == slate["slate_id"]
+            assert latest["items"] == slate["items"][:3]
+            async with http.get("/v1/slates/u1?limit=3", headers={"If-None-Match": etag}) as answer:
+                assert answer.status == 304
+            async with http.get("/v1/slates/nobody") as answer:
+                popular = await answer.json()
+            assert popular["kind"] == "popular"
+            assert popular["slate_id"] is None
+            assert popular["items"]
+            assert all(0 < item["propensity"] <= 1 for item in popular["items"])
+            async with http.get("/metrics") as answer:
+                assert 'freshslate_api_slates_total{kind="fresh"} 1.0' in await answer.text()
+        audit = await it.audit()
+        assert audit.is_clean, audit
+        assert json.dumps(latest)
