@@ -21,7 +21,7 @@ from stream.api.problem import MEDIA_TYPE, REASONS, Problem, problem
 from stream.api.slates import get_slate, stream_slates
 from stream.web import exposition
 
-_REASON_OF: Final = {404: "not_found", 405: "wrong_method", 413: "too_large"}
+_REASON_OF: Final = {404: "not_found", 405: "wrong_method"}
 
 
 async def metrics(request: Request) -> Response:
@@ -83,7 +83,6 @@ def application(context: Context, keys: KeyRing, limiter: Limiter) -> ASGIApp:
         routes=routes(),
         middleware=around,
         exception_handlers={Problem: _refused, HTTPException: _http, Exception: _failed},
-        max_body_size=settings.api_body_bytes,
     )
     made.state.context = context
     context.metrics.before_scrape(lambda: _look(context))
@@ -112,7 +111,6 @@ def _http(request: Request, error: Exception) -> Response:
     details = {
         "not_found": f"there is no {request.url.path} here; docs/http.md has every call",
         "wrong_method": f"{request.method} is not for {request.url.path}",
-        "too_large": "the body is larger than FRESHSLATE_API_BODY_BYTES allows",
     }
     return _refused(request, Problem(error.status_code, reason, details[reason], error.headers))
 

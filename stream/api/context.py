@@ -124,10 +124,17 @@ async def json_body(request: Request, *kinds: str) -> bytes:
     """The body of a request that must say that it is JSON, or one of these other kinds.
 
     Raises:
-        Problem: it is something else.
+        Problem: it is something else, or too large.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     expected = ("application/json", *kinds)
     if kind not in expected:
         raise problem("wrong_content_type", f"Content-Type is {kind!r}, not {' or '.join(expected)}")
-    return await request.body()
+    most = context_of(request).settings.api_body_bytes
+    # Starlette has a limit too, which answers in its own words.
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > most:
+            raise problem("too_large", f"the body has more than {most} bytes (FRESHSLATE_API_BODY_BYTES)")
+    return bytes(body)

@@ -18,7 +18,7 @@ from stream.api.application import application
 from stream.api.context import Context
 from stream.api.follower import SlateFollower
 from stream.api.guard import KeyRing
-from stream.api.keys import read_keys
+from stream.api.keys import Keys, read_keys
 from stream.api.limiter import Limiter
 from stream.api.metrics import API_METRICS, KEYS_INFO, KEYS_REFUSED, STORE_LAG
 from stream.api.popular import Popular
@@ -82,25 +82,28 @@ class ApiProcess:
             aiokafka.errors.KafkaError: A topic cannot be followed any more.
         """
         settings = self._settings
-        followers = [self.slates.run(), self.replica.run(), self.rankers.run(), *self._keys()]
         check_reach(settings)
+        keys = self._keys()
         await check_cluster(settings, "api")
         await asyncio.to_thread(warm, settings)
         async with self._producer() as producer, asyncio.TaskGroup() as tasks:
             topics = await describe(connection(settings), settings.input_topics)
             writer = Writer(producer, settings, topics)
+            followers = [self.slates.run(), self.replica.run(), self.rankers.run()]
+            followers += [each.watch() for each in keys]
             following = [tasks.create_task(each) for each in followers]
             self.metrics.before_scrape(lambda: self.metrics.set(STORE_LAG, self.slates.lag()))
             await self._serve(writer)
             for task in following:
                 task.cancel()
 
-    def _keys(self) -> list[Any]:
+    def _keys(self) -> list[WatchedFile[Keys]]:
+        """The file of keys, put in force; none where there is none."""
         path = self._settings.api_keys_file
         if path is None:
             return []
         follow = partial(setattr, self.ring, "keys")
-        return [WatchedFile(path, KEYS, read=read_keys, follow=follow, metrics=self.metrics).watch()]
+        return [WatchedFile(path, KEYS, read=read_keys, follow=follow, metrics=self.metrics)]
 
     def ready(self) -> str:
         """Why requests should go elsewhere; empty: they should not."""

@@ -75,6 +75,8 @@ class Writer:
         if self.waiting + len(rows) > self._settings.api_waiting_events:
             detail = f"{self.waiting} events wait for Kafka; nothing of this request was taken: try again"
             raise problem("overloaded", detail, Retry_After=RETRY_SECONDS)
+        if not rows:
+            return []
         self.waiting += len(rows)
         futures: list[asyncio.Future[Any]] = []
         try:
