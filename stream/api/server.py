@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -137,6 +138,7 @@ class ApiProcess:
             ws="none",
             lifespan="off",
             log_config=None,
+            log_level="warning",
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=STOP_SECONDS,
@@ -146,6 +148,7 @@ class ApiProcess:
         host, port = sock.getsockname()[:2]
         log.info("API at http://%s:%d (docs/http.md)", f"[{host}]" if ":" in host else host, port)
         await server.serve([sock])
+        log.info("stopped")
 
     @contextlib.asynccontextmanager
     async def _producer(self) -> AsyncIterator[AIOKafkaProducer]:
@@ -168,6 +171,14 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, closing: asyncio.Event) -> None:
         super().__init__(config)
         self._closing = closing
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End at a signal, and well: uvicorn would raise it again once all is done."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
 
     async def shutdown(self, sockets: Any = None) -> None:
         """End: streams first, which would never end by themselves."""

@@ -1,8 +1,9 @@
 """The HTTP API as a process of its own, beside a real worker on a real broker."""
 
 import asyncio
-import json
+import os
 import re
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -12,7 +13,9 @@ from typing import Any
 
 import aiohttp
 
-from tests.kafka.harness import Shop, shop, until
+from stream.api.keys import new_key
+from stream.broker import Broker
+from tests.kafka.harness import Shop, read_json, shop, until
 
 ADDRESS = re.compile(r"API at (http://\S+)")
 API = [sys.executable, "-m", "agents.commands", "api"]
@@ -77,4 +80,70 @@ async def test_an_event_that_is_posted_is_answered_by_its_slate(
                 assert 'freshslate_api_slates_total{kind="fresh"} 1.0' in await answer.text()
         audit = await it.audit()
         assert audit.is_clean, audit
-        assert json.dumps(latest)
+
+
+async def test_while_the_broker_hangs_nothing_is_accepted_and_what_was_accepted_is_there_once(
+    prefix: str, tmp_path: Path
+) -> None:
+    with Broker.start(tmp_path / "kafka") as broker:
+        async with shop(broker.address, prefix, tmp_path, api_port=0, partitions=2, api_ack_seconds=1) as it:
+            it.start()
+            await it.started()
+            async with api_of(it) as http:
+                accepted: list[str] = []
+                os.kill(broker.pid, signal.SIGSTOP)
+                try:
+                    for n in range(3):
+                        async with http.post(
+                            "/v1/events", json=click(f"u{n}", "i1", event_id=f"e{n}")
+                        ) as answer:
+                            told = await answer.json()
+                            assert (answer.status, told["accepted"]) == (503, 0)
+                            assert answer.headers["Retry-After"]
+                            assert [error["reason"] for error in told["errors"]] == ["not_written"]
+                finally:
+                    os.kill(broker.pid, signal.SIGCONT)
+                deadline = time.monotonic() + 60
+                while len(accepted) < 5 and time.monotonic() < deadline:
+                    n = len(accepted)
+                    async with http.post("/v1/events", json=click(f"u{n}", "i1", event_id=f"e{n}")) as answer:
+                        accepted += [f"e{n}"] if answer.status == 202 else []
+                assert accepted == [f"e{n}" for n in range(5)]
+            events = await read_json(it, it.settings.input_topics[0])
+            written = [event["event_id"] for event in events]
+            assert set(written) == set(accepted)
+            await it.settled(len(written))
+            audit = await it.audit()
+            assert audit.is_clean, audit
+            # What was sent again counts once.
+            slates = {slate["trigger"]["event_id"] for slate in await read_json(it, it.settings.slates_topic)}
+            assert slates == set(accepted)
+            assert audit.slates == len(accepted)
+
+
+async def test_keys_are_followed_and_the_process_ends_in_order(
+    broker: str, prefix: str, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys.toml"
+    first, second = (new_key(name, "north", ["events", "slates"]) for name in ("first", "second"))
+    keys.write_text(first.entry)
+    async with (
+        shop(
+            broker, prefix, tmp_path, api_port=0, api_host="0.0.0.0", partitions=2, api_keys_file=keys
+        ) as it,
+        api_of(it) as http,
+    ):
+        assert (await http.get("/v1/slates/u1")).status == 401
+        mine = {"Authorization": f"Bearer {first.secret}"}
+        assert (await http.get("/v1/slates/u1", headers=mine)).status == 200
+        keys.write_text(second.entry)
+        while (await http.get("/v1/slates/u1", headers=mine)).status != 401:
+            await asyncio.sleep(0.2)
+        mine = {"Authorization": f"Bearer {second.secret}"}
+        stream = await http.get("/v1/stream/slates?user=u1", headers=mine)
+        assert await stream.content.readline() == b"retry: 1000\n"
+        (process,) = it.workers
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, 30) == 0, it.logs()
+        await stream.content.read()  # the stream has an end
+        assert "Traceback" not in it.logs()
