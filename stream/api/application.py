@@ -15,10 +15,14 @@ from starlette.types import ASGIApp
 from stream.api.context import Context, context_of
 from stream.api.events import post_events, post_recommend
 from stream.api.guard import Guard, KeyRing
+from stream.api.items import delete_item, post_items, put_item
 from stream.api.limiter import Limiter
 from stream.api.metrics import STORE_BYTES, STORE_EVICTED, STORE_USERS, STREAMS, WAITING
+from stream.api.openapi import get_openapi
+from stream.api.page import get_docs
 from stream.api.problem import MEDIA_TYPE, REASONS, Problem, problem
 from stream.api.slates import get_slate, stream_slates
+from stream.api.users import delete_user, get_timeline, get_why
 from stream.web import exposition
 
 _REASON_OF: Final = {404: "not_found", 405: "wrong_method"}
@@ -53,6 +57,15 @@ def routes() -> list[Route]:
         Route("/v1/recommend", post_recommend, methods=["POST"]),
         Route("/v1/slates/{user}", get_slate, methods=["GET"]),
         Route("/v1/stream/slates", stream_slates, methods=["GET"]),
+        Route("/v1/slates/{slate_id}/why", get_why, methods=["GET"]),
+        # Ids may have slashes.
+        Route("/v1/items/{item_id:path}", put_item, methods=["PUT"]),
+        Route("/v1/items/{item_id:path}", delete_item, methods=["DELETE"]),
+        Route("/v1/items", post_items, methods=["POST"]),
+        Route("/v1/users/{user:path}/timeline", get_timeline, methods=["GET"]),
+        Route("/v1/users/{user:path}", delete_user, methods=["DELETE"]),
+        Route("/openapi.json", get_openapi, methods=["GET"]),
+        Route("/docs", get_docs, methods=["GET"]),
         Route("/metrics", metrics, methods=["GET"]),
         Route("/healthz", healthz, methods=["GET"]),
         Route("/readyz", readyz, methods=["GET"]),

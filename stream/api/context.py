@@ -6,11 +6,13 @@ from typing import Final, NamedTuple
 
 from starlette.requests import Request
 
-from state.event import DEFAULT_TENANT, SCENARIOS, EventRules, state_key
+from state.event import DEFAULT_TENANT, SCENARIOS, EventRules
 from stream.api.keys import ANY_TENANT, Access
+from stream.api.past import Past
 from stream.api.popular import Popular
 from stream.api.problem import problem
 from stream.api.store import SlateStore
+from stream.api.user import User
 from stream.api.writer import Writer
 from stream.config import Settings
 from stream.metrics import Metrics
@@ -36,18 +38,8 @@ class Context(NamedTuple):
     """Why requests should go elsewhere; empty: they should not."""
     closing: asyncio.Event
     """Set when the process ends: streams end then."""
-
-
-class User(NamedTuple):
-    """Whom a request is about."""
-
-    user_id: str
-    tenant: str
-
-    @property
-    def key(self) -> str:
-        """Of state and slates."""
-        return state_key(self.tenant, self.user_id)
+    past: Past
+    """What the log says of users."""
 
 
 def context_of(request: Request) -> Context:

@@ -22,6 +22,7 @@ from stream.api.guard import KeyRing
 from stream.api.keys import Keys, read_keys
 from stream.api.limiter import Limiter
 from stream.api.metrics import API_METRICS, KEYS_INFO, KEYS_REFUSED, STORE_LAG
+from stream.api.past import Past
 from stream.api.popular import Popular
 from stream.api.store import SlateStore
 from stream.api.writer import Writer
@@ -130,6 +131,7 @@ class ApiProcess:
             now=now_ms,
             ready=self.ready,
             closing=self._closing,
+            past=Past(settings, self.replica.models),
         )
         limiter = Limiter(settings.api_rate, asyncio.get_running_loop().time)
         config = uvicorn.Config(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from state.event import Inbound
+from state.models import Models
 from state.slates import Slates
 from stream.api.application import application
 from stream.api.context import Context
@@ -16,6 +17,7 @@ from stream.api.guard import KeyRing
 from stream.api.keys import Keys
 from stream.api.limiter import Limiter
 from stream.api.metrics import API_METRICS
+from stream.api.past import Past
 from stream.api.popular import Popular
 from stream.api.store import SlateStore
 from stream.api.writer import Writer
@@ -102,6 +104,7 @@ class Api:
             now=lambda: NOW,
             ready=lambda: self.not_ready,
             closing=asyncio.Event(),
+            past=Past(self.settings, Models()),
         )
         self.app = application(self.context, self.ring, Limiter(self.settings.api_rate, lambda: 0.0))
 
