@@ -125,7 +125,18 @@ def _http(request: Request, error: Exception) -> Response:
         "not_found": f"there is no {request.url.path} here; docs/http.md has every call",
         "wrong_method": f"{request.method} is not for {request.url.path}",
     }
-    return _refused(request, Problem(error.status_code, reason, details[reason], error.headers))
+    headers = {"Allow": ", ".join(_methods(request))} if reason == "wrong_method" else error.headers
+    return _refused(request, Problem(error.status_code, reason, details[reason], headers))
+
+
+def _methods(request: Request) -> list[str]:
+    """What the path can be asked for; Starlette says it of the first route alone."""
+    fitting = [
+        route
+        for route in request.app.routes
+        if isinstance(route, Route) and route.path_regex.match(request.url.path)
+    ]
+    return sorted({method for route in fitting for method in route.methods or ()})
 
 
 def _failed(request: Request, error: Exception) -> Response:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterator
 from functools import cache
 from html import escape
@@ -23,7 +24,8 @@ section { border-top: 1px solid var(--line); padding: 0.5rem 0 1rem; }
 h2 { font-size: 1.1rem; overflow-wrap: anywhere; }
 h2 b { font: 700 0.85em ui-monospace, monospace; border: 1px solid var(--line); padding: 0.1em 0.4em; }
 table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; vertical-align: top; padding: 0.25rem 0.75rem 0.25rem 0; overflow-wrap: anywhere; }
+th, td { text-align: left; vertical-align: top; padding: 0.25rem 0.75rem 0.25rem 0; }
+td:last-child { overflow-wrap: anywhere; }
 tr { border-bottom: 1px solid var(--line); }
 """
 _HASH: Final = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
@@ -81,7 +83,7 @@ def _calls(made: dict[str, Any]) -> Iterator[str]:
     for method, path, operation in _operations(made):
         yield f'<section id="{escape(operation["operationId"])}">'
         yield f"<h2><b>{method}</b> <code>{escape(path)}</code></h2>"
-        yield f"<p><strong>{escape(operation['summary'])}.</strong> {escape(operation['description'])}</p>"
+        yield f"<p><strong>{escape(operation['summary'])}.</strong> {_text(operation['description'])}</p>"
         yield from _parameters(operation["parameters"])
         for media, content in operation.get("requestBody", {}).get("content", {}).items():
             yield f"<p>Body: <code>{escape(media)}</code></p>{_schema(content['schema'])}"
@@ -91,7 +93,7 @@ def _calls(made: dict[str, Any]) -> Iterator[str]:
                 f"<code>{escape(media)}</code>{_schema(content['schema'])}"
                 for media, content in answer.get("content", {}).items()
             )
-            text = escape(answer["description"])
+            text = _text(answer["description"])
             yield f"<tr><td>{escape(status)}</td><td>{text}</td><td>{bodies}</td></tr>"
         yield "</tbody></table></section>"
 
@@ -104,22 +106,31 @@ def _parameters(parameters: list[dict[str, Any]]) -> Iterator[str]:
         said = f" <code>{escape(_json(limits))}</code>" if limits else ""
         yield (
             f"<tr><td><code>{escape(each['name'])}</code>{needed}</td><td>{escape(each['in'])}</td>"
-            f"<td>{escape(each['description'])}{said}</td></tr>"
+            f"<td>{_text(each['description'])}{said}</td></tr>"
         )
     yield "</tbody></table>"
 
 
 def _schema(schema: dict[str, Any]) -> str:
-    """A link to a schema that has a name, or the schema."""
+    """Links to schemas that have a name, or the schema."""
+    return "" if schema == {"type": "string"} else _links(schema) or f"<pre>{escape(_json(schema))}</pre>"
+
+
+def _links(schema: dict[str, Any]) -> str:
+    """A schema in words, if it is made of named ones alone; else nothing."""
     if "$ref" in schema:
         name = escape(schema["$ref"].rpartition("/")[2])
         return f' <a href="#schema-{name}">{name}</a>'
-    if schema == {"type": "string"}:
-        return ""
-    links = [part for part in schema.get("anyOf", []) if "$ref" in part]
-    if links and len(links) == len(schema["anyOf"]):
-        return " or".join(map(_schema, links))
-    return f"<pre>{escape(_json(schema))}</pre>"
+    if schema.get("type") == "array" and set(schema) == {"type", "items"}:
+        inner = _links(schema["items"])
+        return f" array of{inner}" if inner else ""
+    parts = [_links(part) for part in schema.get("anyOf", [])]
+    return " or".join(parts) if all(parts) else ""
+
+
+def _text(text: str) -> str:
+    """Text for people, what is between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _schemas(made: dict[str, Any]) -> Iterator[str]:

@@ -122,3 +122,9 @@ async def test_markup_in_names_stays_what_it_was() -> None:
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.json()["item_ids"] == [name]
     assert written(api)[0][1]["title"] == name
+
+
+async def test_another_method_is_told_all_that_there_are() -> None:
+    async with Api().client() as http:
+        answer = await http.get("/v1/items/a")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "DELETE, PUT")
