@@ -56,6 +56,12 @@ class ApiSettings(BaseModel):
         ge=1 << 20,
     )
     api_store_seconds: int = setting(86_400, "s", "How far back the API reads slates when it starts.", ge=0)
+    api_items: int = setting(
+        200_000,
+        "items",
+        "Most items of the catalogue that the API keeps for GET /v1/items and the console, some 1 KB each.",
+        ge=0,
+    )
     api_cors_origins: CommaList = setting(
         (), "origins", "Web pages that browsers may call the API from, such as https://shop.example."
     )

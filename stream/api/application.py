@@ -9,9 +9,11 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
+from stream.api.catalogue import get_items
+from stream.api.console import console_routes
 from stream.api.context import Context, context_of
 from stream.api.events import post_events, post_recommend
 from stream.api.guard import Guard, KeyRing
@@ -46,16 +48,18 @@ async def readyz(request: Request) -> Response:
     return _json(503 if reason else 200, {"ready": not reason, "reason": reason})
 
 
-def routes() -> list[Route]:
+def routes() -> list[BaseRoute]:
     """Every route; an endpoint's name is its label in metrics."""
     return [
         Route("/v1/events", post_events, methods=["POST"]),
         Route("/v1/recommend", post_recommend, methods=["POST"]),
         Route("/v1/slates/{user}", get_slate, methods=["GET"]),
         Route("/v1/stream/slates", stream_slates, methods=["GET"]),
+        Route("/v1/items", get_items, methods=["GET"]),
         Route("/metrics", metrics, methods=["GET"]),
         Route("/healthz", healthz, methods=["GET"]),
         Route("/readyz", readyz, methods=["GET"]),
+        *console_routes(),
     ]
 
 

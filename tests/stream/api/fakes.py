@@ -13,6 +13,7 @@ from state.slates import Slates
 from stream.api.application import application
 from stream.api.context import Context
 from stream.api.guard import KeyRing
+from stream.api.item_store import ItemStore
 from stream.api.keys import Keys
 from stream.api.limiter import Limiter
 from stream.api.metrics import API_METRICS
@@ -87,6 +88,7 @@ class Api:
         self.settings = load_settings(**settings)
         self.producer = MemoryProducer()
         self.store = SlateStore(self.settings.api_store_bytes)
+        self.items = ItemStore(self.settings.api_items)
         self.metrics = Metrics(API_METRICS)
         topics = {name: TopicState(4, {}) for name in self.settings.input_topics}
         self.not_ready = ""
@@ -97,6 +99,7 @@ class Api:
             rules=event_rules(self.settings),
             writer=Writer(self.producer, self.settings, topics),
             store=self.store,
+            items=self.items,
             popular=Popular(decide, lambda: NOW),
             metrics=self.metrics,
             now=lambda: NOW,
@@ -109,7 +112,9 @@ class Api:
     async def client(self, **headers: str):
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=named) as client:
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://127.0.0.1", headers=named
+        ) as client:
             yield client
 
     def events(self) -> list[dict[str, Any]]:
