@@ -56,6 +56,16 @@ class ApiSettings(BaseModel):
         ge=1 << 20,
     )
     api_store_seconds: int = setting(86_400, "s", "How far back the API reads slates when it starts.", ge=0)
+    api_reads: int = setting(
+        2,
+        "requests",
+        "Requests that may read the log at once: a user's timeline, why a slate, forgetting, dead letters, "
+        "judging a policy; beyond, they are answered with 503.",
+        ge=1,
+    )
+    api_read_seconds: float = setting(
+        20.0, "s", "How long such a request may read; then it is answered with 504.", gt=0
+    )
     api_items: int = setting(
         200_000,
         "items",

@@ -15,9 +15,12 @@ from starlette.types import ASGIApp
 from stream.api.catalogue import get_items
 from stream.api.console import console_routes
 from stream.api.context import Context, context_of
+from stream.api.dead_letters import get_dead_letters, post_drop, post_redrive
 from stream.api.events import post_events, post_recommend
 from stream.api.guard import Guard, KeyRing
+from stream.api.judging import get_policies, post_judge
 from stream.api.limiter import Limiter
+from stream.api.live import get_item_counts, get_live
 from stream.api.metrics import STORE_BYTES, STORE_EVICTED, STORE_USERS, STREAMS, WAITING
 from stream.api.problem import MEDIA_TYPE, REASONS, Problem, problem
 from stream.api.slates import get_slate, stream_slates
@@ -56,6 +59,13 @@ def routes() -> list[BaseRoute]:
         Route("/v1/slates/{user}", get_slate, methods=["GET"]),
         Route("/v1/stream/slates", stream_slates, methods=["GET"]),
         Route("/v1/items", get_items, methods=["GET"]),
+        Route("/v1/live", get_live, methods=["GET"]),
+        Route("/v1/live/items", get_item_counts, methods=["GET"]),
+        Route("/v1/policies", get_policies, methods=["GET"]),
+        Route("/v1/policies/judge", post_judge, methods=["POST"]),
+        Route("/v1/dead-letters", get_dead_letters, methods=["GET"]),
+        Route("/v1/dead-letters/redrive", post_redrive, methods=["POST"]),
+        Route("/v1/dead-letters/drop", post_drop, methods=["POST"]),
         Route("/metrics", metrics, methods=["GET"]),
         Route("/healthz", healthz, methods=["GET"]),
         Route("/readyz", readyz, methods=["GET"]),

@@ -8,11 +8,15 @@ from typing import Final, NamedTuple
 from starlette.requests import Request
 
 from state.event import DEFAULT_TENANT, SCENARIOS, EventRules, state_key
+from state.posterior.beliefs import Beliefs
+from stream.api.group import Group
 from stream.api.item_store import ItemStore
 from stream.api.keys import ANY_TENANT, Access
 from stream.api.popular import Popular
 from stream.api.problem import problem
+from stream.api.recent import Recent
 from stream.api.store import SlateStore
+from stream.api.turns import Turns
 from stream.api.writer import Writer
 from stream.config import Settings
 from stream.metrics import Metrics
@@ -39,6 +43,14 @@ class Context(NamedTuple):
     """Why requests should go elsewhere; empty: they should not."""
     closing: asyncio.Event
     """Set when the process ends: streams end then."""
+    recent: Recent
+    """What the last minutes were like."""
+    group: Group
+    """The workers."""
+    beliefs: Callable[[], Beliefs]
+    """What this process has learned from feedback."""
+    turns: Turns
+    """Of requests that read the log."""
 
 
 class User(NamedTuple):

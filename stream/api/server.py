@@ -16,14 +16,17 @@ from state.errors import SetupError
 from state.recommend import Recommender
 from stream.api.application import application
 from stream.api.context import Context
-from stream.api.follower import Followed, Follower
+from stream.api.follower import Followed, Follower, Records
+from stream.api.group import Group
 from stream.api.guard import KeyRing, is_this_machine
 from stream.api.item_store import ItemStore
 from stream.api.keys import Keys, read_keys
 from stream.api.limiter import Limiter
 from stream.api.metrics import API_METRICS, KEYS_INFO, KEYS_REFUSED, STORE_LAG
 from stream.api.popular import Popular
+from stream.api.recent import WINDOW_MS, Recent
 from stream.api.store import SlateStore
+from stream.api.turns import Turns
 from stream.api.writer import Writer
 from stream.cluster import check_cluster
 from stream.config import Settings
@@ -61,12 +64,14 @@ class ApiProcess:
         self.metrics = Metrics(API_METRICS)
         self.store = SlateStore(settings.api_store_bytes)
         self.items = ItemStore(settings.api_items)
+        self.recent = Recent(now_ms)
         since = now_ms() - settings.api_store_seconds * 1000
         self.follower = Follower(
             settings,
             {
-                settings.slates_topic: Followed(since, self.store.take),
+                settings.slates_topic: Followed(since, self._take_slates),
                 settings.items_topic: Followed(None, self.items.take),
+                settings.rewards_topic: Followed(now_ms() - WINDOW_MS, self.recent.take_rewards),
             },
         )
         self._folder = settings.data_dir / f"{settings.app_id}-api"
@@ -118,6 +123,10 @@ class ApiProcess:
         follow = partial(setattr, self.ring, "keys")
         return [WatchedFile(path, KEYS, read=read_keys, follow=follow, metrics=self.metrics)]
 
+    def _take_slates(self, records: Records) -> None:
+        self.store.take(records)
+        self.recent.take_slates(records)
+
     def ready(self) -> str:
         """Why requests should go elsewhere; empty: they should not."""
         if self._closing.is_set():
@@ -132,6 +141,8 @@ class ApiProcess:
 
     async def _serve(self, writer: Writer) -> None:
         settings = self._settings
+        clock = asyncio.get_running_loop().time
+        group = Group(settings, clock)
         context = Context(
             settings=settings,
             rules=event_rules(settings),
@@ -143,8 +154,12 @@ class ApiProcess:
             now=now_ms,
             ready=self.ready,
             closing=self._closing,
+            recent=self.recent,
+            group=group,
+            beliefs=lambda: self.replica.beliefs,
+            turns=Turns(settings.api_reads, settings.api_read_seconds),
         )
-        limiter = Limiter(settings.api_rate, asyncio.get_running_loop().time)
+        limiter = Limiter(settings.api_rate, clock)
         config = uvicorn.Config(
             application(context, self.ring, limiter),
             http="httptools",
@@ -160,7 +175,10 @@ class ApiProcess:
         sock = listen(settings.api_host, settings.api_port, setting="FRESHSLATE_API_PORT")
         host, port = sock.getsockname()[:2]
         log.info("%shttp://%s:%d (docs/http.md)", ADDRESS_TOLD, f"[{host}]" if ":" in host else host, port)
-        await server.serve([sock])
+        try:
+            await server.serve([sock])
+        finally:
+            await group.close()
         log.info("stopped")
 
     @contextlib.asynccontextmanager

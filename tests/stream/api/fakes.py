@@ -9,16 +9,20 @@ from typing import Any, NamedTuple
 import httpx
 
 from state.event import Inbound
+from state.posterior.beliefs import PRIOR
 from state.slates import Slates
 from stream.api.application import application
 from stream.api.context import Context
+from stream.api.group import Look, PartitionRow
 from stream.api.guard import KeyRing
 from stream.api.item_store import ItemStore
 from stream.api.keys import Keys
 from stream.api.limiter import Limiter
 from stream.api.metrics import API_METRICS
 from stream.api.popular import Popular
+from stream.api.recent import Recent
 from stream.api.store import SlateStore
+from stream.api.turns import Turns
 from stream.api.writer import Writer
 from stream.codecs import encode_slate
 from stream.config import load_settings
@@ -81,6 +85,14 @@ def decide(asked):
     return Slates.read([one(inbound) for _, inbound in asked])
 
 
+class MemoryGroup:
+    """Two workers, one of them behind."""
+
+    async def look(self) -> Look:
+        rows = [PartitionRow("events", 0, "w a", 0), PartitionRow("events", 1, "w b", 7)]
+        return Look("Stable", ["w a", "w b"], rows)
+
+
 class Api:
     """Everything of one API."""
 
@@ -88,6 +100,7 @@ class Api:
         self.settings = load_settings(**settings)
         self.producer = MemoryProducer()
         self.store = SlateStore(self.settings.api_store_bytes)
+        self.recent = Recent(lambda: NOW)
         self.items = ItemStore(self.settings.api_items)
         self.metrics = Metrics(API_METRICS)
         topics = {name: TopicState(4, {}) for name in self.settings.input_topics}
@@ -105,6 +118,10 @@ class Api:
             now=lambda: NOW,
             ready=lambda: self.not_ready,
             closing=asyncio.Event(),
+            recent=self.recent,
+            group=MemoryGroup(),
+            beliefs=lambda: PRIOR,
+            turns=Turns(self.settings.api_reads, self.settings.api_read_seconds),
         )
         self.app = application(self.context, self.ring, Limiter(self.settings.api_rate, lambda: 0.0))
 
