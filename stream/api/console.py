@@ -13,7 +13,7 @@ from stream.api.problem import problem
 
 STATIC: Final = Path(__file__).with_name("static")
 PREFIX: Final = "/console"
-PAGES: Final = ("shop",)
+PAGES: Final = ("shop", "live", "shopper", "items", "policies", "letters")
 POLICY: Final = "; ".join(
     (
         "default-src 'none'",
