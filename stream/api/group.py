@@ -113,4 +113,4 @@ class Group:
 
 def worker_name(client: str, member_id: str) -> str:
     """A name that tells workers apart: the end of the member's id."""
-    return f"{client} {member_id[-6:]}"
+    return f"{client.partition('-')[0]} {member_id[-6:]}"

@@ -14,14 +14,14 @@ function colours() {
 }
 
 /** A chart in a box: made once, then given new data. */
-function draw(id, lines, data) {
+function draw(id, lines, data, scale = {}) {
   const box = $(id);
   const width = Math.max(220, box.clientWidth);
   if (!charts[id]) {
     const colour = colours();
     const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } };
     const series = lines.map((line) => ({ label: line.label, stroke: colour(line.colour), width: 2, fill: line.fill ? colour(line.fill) : undefined, points: { show: false } }));
-    charts[id] = new uPlot({ width, height: HEIGHT, series: [{}, ...series], axes: [axis, { ...axis, size: 55 }], cursor: { y: false } }, data, box);
+    charts[id] = new uPlot({ width, height: HEIGHT, series: [{}, ...series], scales: { y: scale }, axes: [axis, { ...axis, size: 55 }], cursor: { y: false } }, data, box);
   } else {
     charts[id].setData(data);
     if (charts[id].width !== width) charts[id].setSize({ width, height: HEIGHT });
@@ -29,6 +29,8 @@ function draw(id, lines, data) {
 }
 
 const tile = (title, value, about) => h("li", { class: "card" }, h("div", { class: "soft" }, title), h("div", { class: "big" }, value), h("div", { class: "soft" }, about));
+// A logarithm has no 0.
+const positive = (values) => values.map((value) => (value === 0 ? 1 : value));
 const latest = (values) => [...values].reverse().find((value) => value !== null);
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
 
@@ -44,7 +46,7 @@ async function look() {
       tile("Behind", number(told.lag), "records not committed"),
     );
     draw("rate", [{ label: "slates", colour: "--accent", fill: "--tint" }], [time, slates]);
-    draw("age", [{ label: "p50", colour: "--accent" }, { label: "p99", colour: "--bad" }], [time, p50, p99]);
+    draw("age", [{ label: "p50", colour: "--accent" }, { label: "p99", colour: "--bad" }], [time, p50, p99].map(positive), { distr: 3 });
     show($("policies"), policies(told.policies));
     show($("workers"), workers(told));
     show($("said"));
@@ -53,7 +55,7 @@ async function look() {
   }
 }
 
-export function policies(found) {
+function policies(found) {
   const columns = [
     { title: "Policy" },
     { title: "Slates", number: true },

@@ -24,7 +24,7 @@ function picture(item) {
   const hue = hash(item.category || item.item_id) % 360;
   const own = hash(item.item_id);
   const shape = hash(item.category || "") % 3;
-  const place = { cx: 40 + (own % 80), cy: 45 + ((own >> 7) % 50), r: 22 + ((own >> 13) % 22) };
+  const place = { cx: 45 + (own % 70), cy: 45 + ((own >>> 7) % 30), r: 22 + ((own >>> 13) % 18) };
   const fill = `hsl(${hue} 60% ${38 + (own % 20)}%)`;
   const shapes = [
     () => svg("circle", { ...place, fill }),

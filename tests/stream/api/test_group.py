@@ -5,9 +5,7 @@ from stream.config import load_settings
 
 
 def test_a_workers_name_is_short_and_tells_it_apart() -> None:
-    assert (
-        worker_name("freshslate", "faust-0.15.3-65721cbf-5805-4387-9867-6c833e2a5b5b") == "freshslate 2a5b5b"
-    )
+    assert worker_name("faust-0.15.3", "faust-0.15.3-65721cbf-5805-4387-9867-6c833e2a5b5b") == "faust 2a5b5b"
 
 
 async def test_a_look_is_shared_for_a_second_and_a_broker_that_is_away_is_said_so() -> None:
