@@ -9,21 +9,25 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from stream.api.catalogue import get_items
 from stream.api.console import console_routes
 from stream.api.context import Context, context_of
 from stream.api.dead_letters import get_dead_letters, post_drop, post_redrive
 from stream.api.events import post_events, post_recommend
 from stream.api.guard import Guard, KeyRing
+from stream.api.item_search import get_items
+from stream.api.items import delete_item, post_items, put_item
 from stream.api.judging import get_policies, post_judge
 from stream.api.limiter import Limiter
 from stream.api.live import get_item_counts, get_live
 from stream.api.metrics import STORE_BYTES, STORE_EVICTED, STORE_USERS, STREAMS, WAITING
+from stream.api.openapi import get_openapi
+from stream.api.page import get_docs
 from stream.api.problem import MEDIA_TYPE, REASONS, Problem, problem
 from stream.api.slates import get_slate, stream_slates
+from stream.api.users import delete_user, get_timeline, get_why
 from stream.web import exposition
 
 _REASON_OF: Final = {404: "not_found", 405: "wrong_method"}
@@ -51,8 +55,8 @@ async def readyz(request: Request) -> Response:
     return _json(503 if reason else 200, {"ready": not reason, "reason": reason})
 
 
-def routes() -> list[BaseRoute]:
-    """Every route; an endpoint's name is its label in metrics."""
+def routes() -> list[Route]:
+    """Every route but the console's; an endpoint's name is its label in metrics."""
     return [
         Route("/v1/events", post_events, methods=["POST"]),
         Route("/v1/recommend", post_recommend, methods=["POST"]),
@@ -66,10 +70,18 @@ def routes() -> list[BaseRoute]:
         Route("/v1/dead-letters", get_dead_letters, methods=["GET"]),
         Route("/v1/dead-letters/redrive", post_redrive, methods=["POST"]),
         Route("/v1/dead-letters/drop", post_drop, methods=["POST"]),
+        Route("/v1/slates/{slate_id}/why", get_why, methods=["GET"]),
+        # Ids may have slashes.
+        Route("/v1/items/{item_id:path}", put_item, methods=["PUT"]),
+        Route("/v1/items/{item_id:path}", delete_item, methods=["DELETE"]),
+        Route("/v1/items", post_items, methods=["POST"]),
+        Route("/v1/users/{user:path}/timeline", get_timeline, methods=["GET"]),
+        Route("/v1/users/{user:path}", delete_user, methods=["DELETE"]),
+        Route("/openapi.json", get_openapi, methods=["GET"]),
+        Route("/docs", get_docs, methods=["GET"]),
         Route("/metrics", metrics, methods=["GET"]),
         Route("/healthz", healthz, methods=["GET"]),
         Route("/readyz", readyz, methods=["GET"]),
-        *console_routes(),
     ]
 
 
@@ -94,7 +106,7 @@ def application(context: Context, keys: KeyRing, limiter: Limiter) -> ASGIApp:
             )
         )
     made = Starlette(
-        routes=routes(),
+        routes=[*routes(), *console_routes()],
         middleware=around,
         exception_handlers={Problem: _refused, HTTPException: _http, Exception: _failed},
     )

@@ -7,16 +7,18 @@ from typing import Final, NamedTuple
 
 from starlette.requests import Request
 
-from state.event import DEFAULT_TENANT, SCENARIOS, EventRules, state_key
+from state.event import DEFAULT_TENANT, SCENARIOS, EventRules
 from state.posterior.beliefs import Beliefs
 from stream.api.group import Group
 from stream.api.item_store import ItemStore
 from stream.api.keys import ANY_TENANT, Access
+from stream.api.past import Past
 from stream.api.popular import Popular
 from stream.api.problem import problem
 from stream.api.recent import Recent
 from stream.api.store import SlateStore
 from stream.api.turns import Turns
+from stream.api.user import User
 from stream.api.writer import Writer
 from stream.config import Settings
 from stream.metrics import Metrics
@@ -51,18 +53,8 @@ class Context(NamedTuple):
     """What this process has learned from feedback."""
     turns: Turns
     """Of requests that read the log."""
-
-
-class User(NamedTuple):
-    """Whom a request is about."""
-
-    user_id: str
-    tenant: str
-
-    @property
-    def key(self) -> str:
-        """Of state and slates."""
-        return state_key(self.tenant, self.user_id)
+    past: Past
+    """What the log says of users."""
 
 
 def context_of(request: Request) -> Context:

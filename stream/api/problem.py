@@ -55,6 +55,7 @@ REASONS: Final = {
     "too_large": 413,
     "wrong_content_type": 415,
     "not_json": 400,
+    "not_csv": 400,
     "wrong_parameter": 400,
     "all_refused": 422,
     "too_many_requests": 429,

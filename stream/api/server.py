@@ -23,6 +23,7 @@ from stream.api.item_store import ItemStore
 from stream.api.keys import Keys, read_keys
 from stream.api.limiter import Limiter
 from stream.api.metrics import API_METRICS, KEYS_INFO, KEYS_REFUSED, STORE_LAG
+from stream.api.past import Past
 from stream.api.popular import Popular
 from stream.api.recent import WINDOW_MS, Recent
 from stream.api.store import SlateStore
@@ -158,6 +159,7 @@ class ApiProcess:
             group=group,
             beliefs=lambda: self.replica.beliefs,
             turns=Turns(settings.api_reads, settings.api_read_seconds),
+            past=Past(settings, self.replica.models),
         )
         limiter = Limiter(settings.api_rate, clock)
         config = uvicorn.Config(

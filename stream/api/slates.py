@@ -8,11 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from stream.api.answers import render, tag_of
-from stream.api.context import Context, User, allowed, context_of, limit_of, scenario_of, user_of
+from stream.api.context import Context, allowed, context_of, limit_of, scenario_of, user_of
 from stream.api.keys import SLATES
 from stream.api.metrics import SERVED
 from stream.api.problem import problem
 from stream.api.store import Kept
+from stream.api.user import User
 
 SILENCE_SECONDS: Final = 15.0
 """After so long without a slate a stream says that it is still there."""

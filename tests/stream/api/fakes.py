@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from state.event import Inbound
+from state.models import Models
 from state.posterior.beliefs import PRIOR
 from state.slates import Slates
 from stream.api.application import application
@@ -19,6 +20,7 @@ from stream.api.item_store import ItemStore
 from stream.api.keys import Keys
 from stream.api.limiter import Limiter
 from stream.api.metrics import API_METRICS
+from stream.api.past import Past
 from stream.api.popular import Popular
 from stream.api.recent import Recent
 from stream.api.store import SlateStore
@@ -122,6 +124,7 @@ class Api:
             group=MemoryGroup(),
             beliefs=lambda: PRIOR,
             turns=Turns(self.settings.api_reads, self.settings.api_read_seconds),
+            past=Past(self.settings, Models()),
         )
         self.app = application(self.context, self.ring, Limiter(self.settings.api_rate, lambda: 0.0))
 
