@@ -128,9 +128,12 @@ def analyst_needs(settings: Settings) -> list[Need]:
 
 
 def api_needs(settings: Settings) -> list[Need]:
-    """Of `freshslate api`: it sends events and items, and follows slates and what models are folded from."""
-    written = (*settings.input_topics, settings.items_topic)
-    return [*analyst_needs(settings), *(Need(TOPIC, name, WRITE) for name in written)]
+    """Of `freshslate api`: what an operator does, items to be written, and a look at the workers' group."""
+    return [
+        *operator_needs(settings),
+        Need(TOPIC, settings.items_topic, WRITE),
+        Need(GROUP, settings.app_id, DESCRIBE),
+    ]
 
 
 def operator_needs(settings: Settings) -> list[Need]:

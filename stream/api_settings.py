@@ -59,12 +59,18 @@ class ApiSettings(BaseModel):
     api_reads: int = setting(
         2,
         "requests",
-        "Requests that may read the log for one user at once: timeline, why, forgetting; beyond, they are "
-        "answered with 503.",
+        "Requests that may read the log at once: a user's timeline, why a slate, forgetting, dead letters, "
+        "judging a policy; beyond, they are answered with 503.",
         ge=1,
     )
     api_read_seconds: float = setting(
         20.0, "s", "How long such a request may read; then it is answered with 504.", gt=0
+    )
+    api_items: int = setting(
+        200_000,
+        "items",
+        "Most items of the catalogue that the API keeps for GET /v1/items and the console, some 1 KB each.",
+        ge=0,
     )
     api_cors_origins: CommaList = setting(
         (), "origins", "Web pages that browsers may call the API from, such as https://shop.example."

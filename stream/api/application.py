@@ -12,11 +12,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from stream.api.console import console_routes
 from stream.api.context import Context, context_of
+from stream.api.dead_letters import get_dead_letters, post_drop, post_redrive
 from stream.api.events import post_events, post_recommend
 from stream.api.guard import Guard, KeyRing
+from stream.api.item_search import get_items
 from stream.api.items import delete_item, post_items, put_item
+from stream.api.judging import get_policies, post_judge
 from stream.api.limiter import Limiter
+from stream.api.live import get_item_counts, get_live
 from stream.api.metrics import STORE_BYTES, STORE_EVICTED, STORE_USERS, STREAMS, WAITING
 from stream.api.openapi import get_openapi
 from stream.api.page import get_docs
@@ -51,12 +56,20 @@ async def readyz(request: Request) -> Response:
 
 
 def routes() -> list[Route]:
-    """Every route; an endpoint's name is its label in metrics."""
+    """Every route but the console's; an endpoint's name is its label in metrics."""
     return [
         Route("/v1/events", post_events, methods=["POST"]),
         Route("/v1/recommend", post_recommend, methods=["POST"]),
         Route("/v1/slates/{user}", get_slate, methods=["GET"]),
         Route("/v1/stream/slates", stream_slates, methods=["GET"]),
+        Route("/v1/items", get_items, methods=["GET"]),
+        Route("/v1/live", get_live, methods=["GET"]),
+        Route("/v1/live/items", get_item_counts, methods=["GET"]),
+        Route("/v1/policies", get_policies, methods=["GET"]),
+        Route("/v1/policies/judge", post_judge, methods=["POST"]),
+        Route("/v1/dead-letters", get_dead_letters, methods=["GET"]),
+        Route("/v1/dead-letters/redrive", post_redrive, methods=["POST"]),
+        Route("/v1/dead-letters/drop", post_drop, methods=["POST"]),
         Route("/v1/slates/{slate_id}/why", get_why, methods=["GET"]),
         # Ids may have slashes.
         Route("/v1/items/{item_id:path}", put_item, methods=["PUT"]),
@@ -93,7 +106,7 @@ def application(context: Context, keys: KeyRing, limiter: Limiter) -> ASGIApp:
             )
         )
     made = Starlette(
-        routes=routes(),
+        routes=[*routes(), *console_routes()],
         middleware=around,
         exception_handlers={Problem: _refused, HTTPException: _http, Exception: _failed},
     )

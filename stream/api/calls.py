@@ -14,12 +14,16 @@ from state.parse import WireEvent
 from state.parse_item import WireCatalogueItem
 from stream.api.answers import Answer
 from stream.api.context import MOST_ITEMS
+from stream.api.dead_letters import Which
 from stream.api.events import MOST_WAIT_SECONDS
 from stream.api.ingest import Fault
+from stream.api.item_search import MOST, PAGE
 from stream.api.items import ItemsTold
+from stream.api.judging import Question
 from stream.api.keys import ADMIN, EVENTS, SLATES
 from stream.api.past import Forgotten, SlateWhy, UserTimeline
 from stream.api.problem import REASONS
+from stream.api.recent import ItemCount
 from stream.api.users import MOST_WAIT_SECONDS as MOST_FORGET_SECONDS
 
 JSON: Final = "application/json"
@@ -280,6 +284,101 @@ _USERS: Final = (
         ),
     ),
 )
+_FIND: Final = (
+    Call(
+        "GET",
+        "/v1/items",
+        "get_items",
+        "Find items",
+        "By id, or by words and category, the available ones alone.",
+        SLATES,
+        {200: Said("Items, how many there are in all, and the largest categories.", dict[str, Any])},
+        (
+            Parameter("id", "query", _TEXT, "Once or more often; then nothing else counts."),
+            Parameter("query", "query", _TEXT, "Words that all must be in id, title, brand or category."),
+            Parameter("category", "query", _TEXT, "The item's own."),
+            Parameter("offset", "query", {"type": "integer", "minimum": 0}, "Items to pass over."),
+            Parameter(
+                "limit", "query", {"type": "integer", "minimum": 1, "maximum": MOST}, f"Most items; {PAGE}."
+            ),
+        ),
+    ),
+)
+_WATCH: Final = (
+    Call(
+        "GET",
+        "/v1/live",
+        "get_live",
+        "The last minutes, and who works",
+        "Slates a second and their age for two minutes, policies and what they earn for 15, workers, "
+        "partitions, lag.",
+        ADMIN,
+        {200: Said("What the console draws.", dict[str, Any])},
+    ),
+    Call(
+        "GET",
+        "/v1/live/items",
+        "get_item_counts",
+        "What items were shown and earned",
+        "Since this process began to follow the log.",
+        ADMIN,
+        {200: Said("Counts by id.", dict[str, ItemCount])},
+        (Parameter("id", "query", _TEXT, "Once or more often, 200 at most.", True),),
+    ),
+    Call(
+        "GET",
+        "/v1/policies",
+        "get_policies",
+        "Policies in force, and what was learned",
+        "Those seen in the log of the last minutes; beliefs of learning policies, the heaviest weight first.",
+        ADMIN,
+        {200: Said("Policies and beliefs.", dict[str, Any])},
+    ),
+    Call(
+        "POST",
+        "/v1/policies/judge",
+        "post_judge",
+        "What another policy would have earned",
+        "As `freshslate ope`: from the log, with intervals, and refused where the log cannot answer.",
+        ADMIN,
+        {200: Said("Estimates.", dict[str, Any])},
+        bodies={JSON: Question},
+    ),
+    Call(
+        "GET",
+        "/v1/dead-letters",
+        "get_dead_letters",
+        "Dead letters that wait",
+        "Counted by topic and reason, and the latest whole.",
+        ADMIN,
+        {200: Said("Counts and letters.", dict[str, Any])},
+        (
+            Parameter("reason", "query", _TEXT, "Once or more often."),
+            Parameter("topic", "query", _TEXT, "Input topic that they came from."),
+            Parameter("limit", "query", {"type": "integer", "minimum": 0, "maximum": 200}, "Letters; 50."),
+        ),
+    ),
+    Call(
+        "POST",
+        "/v1/dead-letters/redrive",
+        "post_redrive",
+        "Send dead letters again",
+        "Each once; those that would be refused again stay.",
+        ADMIN,
+        {200: Said("How many were sent.", dict[str, Any])},
+        bodies={JSON: Which},
+    ),
+    Call(
+        "POST",
+        "/v1/dead-letters/drop",
+        "post_drop",
+        "Mark dead letters as dealt with",
+        "They are listed no more.",
+        ADMIN,
+        {200: Said("How many were dropped.", dict[str, Any])},
+        bodies={JSON: Which},
+    ),
+)
 _PAGES: Final = (
     Call("GET", "/healthz", "healthz", "The process runs", "", "", {200: Said("It does.", Health)}),
     Call(
@@ -295,5 +394,5 @@ _PAGES: Final = (
     Call("GET", "/openapi.json", "get_openapi", "This document", "", "", {200: Said("It.", dict[str, Any])}),
     Call("GET", "/docs", "get_docs", "This document to read", "", "", {200: Said("It.", None, "text/html")}),
 )
-CALLS: Final[tuple[Call, ...]] = (*_EVENTS, *_SLATES, *_ITEMS, *_USERS, *_PAGES)
+CALLS: Final[tuple[Call, ...]] = (*_EVENTS, *_SLATES, *_ITEMS, *_FIND, *_USERS, *_WATCH, *_PAGES)
 REASON_ENUM: Final = {"type": "string", "enum": sorted(REASONS)}

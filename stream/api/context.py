@@ -2,16 +2,22 @@
 
 import asyncio
 from collections.abc import Callable
+from math import nan
 from typing import Final, NamedTuple
 
 from starlette.requests import Request
 
 from state.event import DEFAULT_TENANT, SCENARIOS, EventRules
+from state.posterior.beliefs import Beliefs
+from stream.api.group import Group
+from stream.api.item_store import ItemStore
 from stream.api.keys import ANY_TENANT, Access
 from stream.api.past import Past
 from stream.api.popular import Popular
 from stream.api.problem import problem
+from stream.api.recent import Recent
 from stream.api.store import SlateStore
+from stream.api.turns import Turns
 from stream.api.user import User
 from stream.api.writer import Writer
 from stream.config import Settings
@@ -30,6 +36,7 @@ class Context(NamedTuple):
     """As the workers have them."""
     writer: Writer
     store: SlateStore
+    items: ItemStore
     popular: Popular
     metrics: Metrics
     now: Callable[[], int]
@@ -38,6 +45,14 @@ class Context(NamedTuple):
     """Why requests should go elsewhere; empty: they should not."""
     closing: asyncio.Event
     """Set when the process ends: streams end then."""
+    recent: Recent
+    """What the last minutes were like."""
+    group: Group
+    """The workers."""
+    beliefs: Callable[[], Beliefs]
+    """What this process has learned from feedback."""
+    turns: Turns
+    """Of requests that read the log."""
     past: Past
     """What the log says of users."""
 
@@ -86,8 +101,8 @@ def scenario_of(request: Request) -> str:
     return scenario
 
 
-def number_of(request: Request, name: str, most: float) -> float | None:
-    """A number above 0 in the query; None where it is not there.
+def number_of(request: Request, name: str, most: float, *, least: float | None = None) -> float | None:
+    """A number above 0, or from `least` on, in the query; None where it is not there.
 
     Raises:
         Problem: it is something else.
@@ -98,9 +113,10 @@ def number_of(request: Request, name: str, most: float) -> float | None:
     try:
         number = float(text)
     except ValueError:
-        number = 0.0
-    if not 0 < number <= most:
-        raise problem("wrong_parameter", f"{name}={text!r} is not a number above 0, at most {most:g}")
+        number = nan
+    if not (number > 0 if least is None else number >= least) or number > most:
+        lower = "above 0" if least is None else f"from {least:g} on"
+        raise problem("wrong_parameter", f"{name}={text!r} is not a number {lower}, at most {most:g}")
     return number
 
 

@@ -1,18 +1,15 @@
-"""Follows `slates` into the store, from some time back on; no consumer group, so any number may run."""
+"""Follows topics, from some time back on: no consumer group, so any number of processes may run."""
 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final, NamedTuple
 
-import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.structs import ConsumerRecord
 
-from stream.api.store import SlateStore
 from stream.config import Settings
 from stream.connection import arguments, connection
-from stream.reading import is_heartbeat
-from stream.times import now_ms
 from stream.transport import FETCH_WAIT_MS
 
 log = logging.getLogger(__name__)
@@ -21,26 +18,35 @@ _POLL_RECORDS: Final = 500
 """Read at once: short enough that a request need not wait."""
 _POLL_MS: Final = 200
 
+Records = Sequence[ConsumerRecord[bytes | None, bytes | None]]
 
-class SlateFollower:
-    """Keeps a store equal to the topic.
+
+class Followed(NamedTuple):
+    """How one topic is followed."""
+
+    since: int | None
+    """Timestamp of the first records, epoch milliseconds; None: from the topic's beginning."""
+    take: Callable[[Records], None]
+    """Given records of one partition, in offset order."""
+
+
+class Follower:
+    """Hands on every committed record of some topics.
 
     Args:
-        settings: say where, and how far back.
-        store: that is filled.
+        settings: say where.
+        topics: by name.
     """
 
-    def __init__(self, settings: Settings, store: SlateStore) -> None:
+    def __init__(self, settings: Settings, topics: Mapping[str, Followed]) -> None:
         self._settings = settings
-        self._store = store
+        self._topics = topics
         self._behind: dict[TopicPartition, Callable[[], int]] = {}
         self.caught_up = asyncio.Event()
         """Set once everything that was there at the start has been read."""
-        self.read = 0
-        """Records read since the start."""
 
     async def run(self) -> None:
-        """Follow the topic for ever.
+        """Follow the topics for ever.
 
         Raises:
             aiokafka.errors.KafkaError: the broker does not answer.
@@ -58,42 +64,41 @@ class SlateFollower:
             while True:
                 waiting = {tp: end for tp, end in waiting.items() if await consumer.position(tp) < end}
                 if not waiting and not self.caught_up.is_set():
-                    log.info("slates caught up: %d users, %d bytes", len(self._store), self._store.size)
+                    log.info("caught up with %s", ", ".join(self._topics))
                     self.caught_up.set()
-                self.take(await consumer.getmany(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS))
+                fetched = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)
+                self.take(fetched)
                 # What was fetched ahead is handed over without waiting: requests have their turn here.
                 await asyncio.sleep(0)
 
-    def take(self, fetched: Mapping[TopicPartition, Sequence[Any]]) -> None:
-        """Put records into the store, heartbeats left out."""
-        for records in fetched.values():
-            self.read += len(records)
-            for record in records:
-                if is_heartbeat(record) or record.key is None:
-                    continue
-                key = record.key.decode(errors="replace")
-                if record.value is None:
-                    self._store.drop(key)
-                    continue
-                try:
-                    self._store.put(key, record.value, record.timestamp)
-                except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                    log.warning("%s at %d is no slate: %s", record.topic, record.offset, error)
+    def take(self, fetched: Mapping[TopicPartition, Records]) -> None:
+        """Hand records on."""
+        for tp, records in fetched.items():
+            self._topics[tp.topic].take(records)
 
-    def lag(self) -> int:
-        """Offsets that are committed, as of the latest fetch, and not read yet."""
-        return sum(behind() for behind in self._behind.values())
+    def lag(self) -> dict[str, int]:
+        """By topic, the offsets that are committed, as of the latest fetch, and not read yet."""
+        behind: dict[str, int] = {}
+        for tp, left in self._behind.items():
+            behind[tp.topic] = behind.get(tp.topic, 0) + left()
+        return behind
 
     async def _assign(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
-        """Begin where the settings say; returns where the partitions end now."""
-        topic = self._settings.slates_topic
-        await consumer._client._wait_on_metadata(topic)
-        tps = [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic) or ())]
+        """Begin where each topic is to begin; returns where the partitions end now."""
+        tps: list[TopicPartition] = []
+        for topic in self._topics:
+            await consumer._client._wait_on_metadata(topic)
+            tps += [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic) or ())]
         consumer.assign(tps)
         ends: dict[TopicPartition, int] = dict(await consumer.end_offsets(tps))
-        begin = max(0, now_ms() - self._settings.api_store_seconds * 1000)
-        for tp, found in (await consumer.offsets_for_times(dict.fromkeys(tps, begin))).items():
-            consumer.seek(tp, ends[tp] if found is None else found.offset)
+        firsts = await consumer.beginning_offsets(tps)
+        asked = {tp: since for tp in tps if (since := self._topics[tp.topic].since) is not None}
+        found = await consumer.offsets_for_times(asked) if asked else {}
+        for tp in tps:
+            start = firsts[tp]
+            if tp in asked:
+                start = ends[tp] if found[tp] is None else found[tp].offset
+            consumer.seek(tp, start)
             self._behind[tp] = _lag_of(consumer, tp, ends[tp])
         return ends
 

@@ -1,5 +1,6 @@
 """What every request passes: an id, a key, a rate; and what is counted of it."""
 
+import ipaddress
 import logging
 import re
 import time
@@ -19,7 +20,10 @@ log = logging.getLogger(__name__)
 
 OPEN_PAGES: Final = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"})
 """Need no key: they show nothing of anybody."""
+CONSOLE: Final = "/console"
+"""Begins the paths of the console's files; what these show, they ask the API for, with a key."""
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._~-]{1,64}")
+_PORT: Final = re.compile(r":\d+$")
 _BEARER: Final = "bearer "
 
 
@@ -70,7 +74,11 @@ class Guard:
         Raises:
             Problem: nobody that we know, or somebody who asks too often.
         """
-        if scope["path"] in OPEN_PAGES or (scope["method"] == "OPTIONS" and "origin" in headers):
+        if (
+            scope["path"] in OPEN_PAGES
+            or scope["path"].startswith(CONSOLE)
+            or (scope["method"] == "OPTIONS" and "origin" in headers)
+        ):
             return NOBODY
         access = self._keys.access(headers)
         if wait := self._limiter.wait(access.name):
@@ -99,6 +107,11 @@ class KeyRing:
             Problem: it brings no key that is in force.
         """
         if self.keys is None:
+            host = headers.get("host", "")
+            if not is_this_machine(_PORT.sub("", host)):
+                # A web page of elsewhere whose name leads here must not get in.
+                detail = f"without keys only requests for localhost are answered, not those for {host!r}"
+                raise problem("wrong_host", detail)
             return EVERYTHING
         authorization = headers.get("authorization", "")
         is_bearer = authorization[: len(_BEARER)].lower() == _BEARER
@@ -135,3 +148,13 @@ async def refuse(error: Problem, request_id: str, send: Any) -> None:
     encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": error.status, "headers": encoded})
     await send({"type": "http.response.body", "body": body})
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a name or address is of this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -49,6 +49,7 @@ REASONS: Final = {
     "unknown_key": 401,
     "missing_right": 403,
     "wrong_tenant": 403,
+    "wrong_host": 403,
     "not_found": 404,
     "wrong_method": 405,
     "too_large": 413,

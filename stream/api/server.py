@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -17,14 +16,18 @@ from state.errors import SetupError
 from state.recommend import Recommender
 from stream.api.application import application
 from stream.api.context import Context
-from stream.api.follower import SlateFollower
-from stream.api.guard import KeyRing
+from stream.api.follower import Followed, Follower, Records
+from stream.api.group import Group
+from stream.api.guard import KeyRing, is_this_machine
+from stream.api.item_store import ItemStore
 from stream.api.keys import Keys, read_keys
 from stream.api.limiter import Limiter
 from stream.api.metrics import API_METRICS, KEYS_INFO, KEYS_REFUSED, STORE_LAG
 from stream.api.past import Past
 from stream.api.popular import Popular
+from stream.api.recent import WINDOW_MS, Recent
 from stream.api.store import SlateStore
+from stream.api.turns import Turns
 from stream.api.writer import Writer
 from stream.cluster import check_cluster
 from stream.config import Settings
@@ -43,6 +46,8 @@ log = logging.getLogger(__name__)
 
 LINGER_MS: Final = 2
 """How long events wait for others to go with."""
+ADDRESS_TOLD: Final = "API at "
+"""What the process says before its address."""
 STOP_SECONDS: Final = 10
 """How long requests may still take once the process is asked to end."""
 KEYS: Final = Kind("API keys", KEYS_REFUSED, KEYS_INFO)
@@ -59,7 +64,17 @@ class ApiProcess:
         self._settings = settings
         self.metrics = Metrics(API_METRICS)
         self.store = SlateStore(settings.api_store_bytes)
-        self.slates = SlateFollower(settings, self.store)
+        self.items = ItemStore(settings.api_items)
+        self.recent = Recent(now_ms)
+        since = now_ms() - settings.api_store_seconds * 1000
+        self.follower = Follower(
+            settings,
+            {
+                settings.slates_topic: Followed(since, self._take_slates),
+                settings.items_topic: Followed(None, self.items.take),
+                settings.rewards_topic: Followed(now_ms() - WINDOW_MS, self.recent.take_rewards),
+            },
+        )
         self._folder = settings.data_dir / f"{settings.app_id}-api"
         self.replica = Replica(
             connection(settings),
@@ -91,10 +106,12 @@ class ApiProcess:
         async with self._producer() as producer, asyncio.TaskGroup() as tasks:
             topics = await describe(connection(settings), settings.input_topics)
             writer = Writer(producer, settings, topics)
-            followers = [self.slates.run(), self.replica.run(), self.rankers.run()]
+            followers = [self.follower.run(), self.replica.run(), self.rankers.run()]
             followers += [each.watch() for each in keys]
             following = [tasks.create_task(each) for each in followers]
-            self.metrics.before_scrape(lambda: self.metrics.set(STORE_LAG, self.slates.lag()))
+            self.metrics.before_scrape(
+                lambda: self.metrics.set(STORE_LAG, self.follower.lag().get(settings.slates_topic, 0))
+            )
             await self._serve(writer)
             for task in following:
                 task.cancel()
@@ -107,12 +124,16 @@ class ApiProcess:
         follow = partial(setattr, self.ring, "keys")
         return [WatchedFile(path, KEYS, read=read_keys, follow=follow, metrics=self.metrics)]
 
+    def _take_slates(self, records: Records) -> None:
+        self.store.take(records)
+        self.recent.take_slates(records)
+
     def ready(self) -> str:
         """Why requests should go elsewhere; empty: they should not."""
         if self._closing.is_set():
             return "the process ends"
         for what, event in (
-            ("slates", self.slates.caught_up),
+            ("slates and items", self.follower.caught_up),
             ("models", self.replica.caught_up),
         ):
             if not event.is_set():
@@ -121,19 +142,26 @@ class ApiProcess:
 
     async def _serve(self, writer: Writer) -> None:
         settings = self._settings
+        clock = asyncio.get_running_loop().time
+        group = Group(settings, clock)
         context = Context(
             settings=settings,
             rules=event_rules(settings),
             writer=writer,
             store=self.store,
+            items=self.items,
             popular=Popular(self.decide, now_ms),
             metrics=self.metrics,
             now=now_ms,
             ready=self.ready,
             closing=self._closing,
+            recent=self.recent,
+            group=group,
+            beliefs=lambda: self.replica.beliefs,
+            turns=Turns(settings.api_reads, settings.api_read_seconds),
             past=Past(settings, self.replica.models),
         )
-        limiter = Limiter(settings.api_rate, asyncio.get_running_loop().time)
+        limiter = Limiter(settings.api_rate, clock)
         config = uvicorn.Config(
             application(context, self.ring, limiter),
             http="httptools",
@@ -148,8 +176,11 @@ class ApiProcess:
         server = _Server(config, self._closing)
         sock = listen(settings.api_host, settings.api_port, setting="FRESHSLATE_API_PORT")
         host, port = sock.getsockname()[:2]
-        log.info("API at http://%s:%d (docs/http.md)", f"[{host}]" if ":" in host else host, port)
-        await server.serve([sock])
+        log.info("%shttp://%s:%d (docs/http.md)", ADDRESS_TOLD, f"[{host}]" if ":" in host else host, port)
+        try:
+            await server.serve([sock])
+        finally:
+            await group.close()
         log.info("stopped")
 
     @contextlib.asynccontextmanager
@@ -194,19 +225,10 @@ def check_reach(settings: Settings) -> None:
     Raises:
         SetupError: The API would listen beyond this machine, and there are none.
     """
-    if settings.api_keys_file is not None or _is_loopback(settings.api_host):
+    if settings.api_keys_file is not None or is_this_machine(settings.api_host):
         return
     message = (
         f"FRESHSLATE_API_HOST={settings.api_host} lets others than this machine in, and there are no "
         "keys: set FRESHSLATE_API_KEYS_FILE (`freshslate api-key` makes a key), or listen on 127.0.0.1"
     )
     raise SetupError(message)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

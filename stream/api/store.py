@@ -1,6 +1,7 @@
 """The latest slate of each user and scenario, in memory, bounded; and who waits for one."""
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,10 @@ import msgspec
 from msgspec import Struct
 
 from state.slate import SlateItem, Trigger
+from stream.api.follower import Records
+from stream.reading import is_heartbeat
+
+log = logging.getLogger(__name__)
 
 ENTRY_BYTES: Final = 1200
 """What a kept slate takes beside its bytes: the user's key, the objects, the tables."""
@@ -109,6 +114,20 @@ class SlateStore:
             self.evicted += 1
         if self._waiting or self._subscribers:
             self._tell(key, kept)
+
+    def take(self, records: Records) -> None:
+        """Put records of the topic in, heartbeats left out; what is no slate is left out with a warning."""
+        for record in records:
+            if is_heartbeat(record) or record.key is None:
+                continue
+            key = record.key.decode(errors="replace")
+            if record.value is None:
+                self.drop(key)
+                continue
+            try:
+                self.put(key, record.value, record.timestamp)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                log.warning("%s at %d is no slate: %s", record.topic, record.offset, error)
 
     def drop(self, key: str) -> None:
         """Forget a user."""

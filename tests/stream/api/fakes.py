@@ -10,16 +10,21 @@ import httpx
 
 from state.event import Inbound
 from state.models import Models
+from state.posterior.beliefs import PRIOR
 from state.slates import Slates
 from stream.api.application import application
 from stream.api.context import Context
+from stream.api.group import Look, PartitionRow
 from stream.api.guard import KeyRing
+from stream.api.item_store import ItemStore
 from stream.api.keys import Keys
 from stream.api.limiter import Limiter
 from stream.api.metrics import API_METRICS
 from stream.api.past import Past
 from stream.api.popular import Popular
+from stream.api.recent import Recent
 from stream.api.store import SlateStore
+from stream.api.turns import Turns
 from stream.api.writer import Writer
 from stream.codecs import encode_slate
 from stream.config import load_settings
@@ -82,6 +87,14 @@ def decide(asked):
     return Slates.read([one(inbound) for _, inbound in asked])
 
 
+class MemoryGroup:
+    """Two workers, one of them behind."""
+
+    async def look(self) -> Look:
+        rows = [PartitionRow("events", 0, "w a", 0), PartitionRow("events", 1, "w b", 7)]
+        return Look("Stable", ["w a", "w b"], rows)
+
+
 class Api:
     """Everything of one API."""
 
@@ -89,6 +102,8 @@ class Api:
         self.settings = load_settings(**settings)
         self.producer = MemoryProducer()
         self.store = SlateStore(self.settings.api_store_bytes)
+        self.recent = Recent(lambda: NOW)
+        self.items = ItemStore(self.settings.api_items)
         self.metrics = Metrics(API_METRICS)
         topics = {name: TopicState(4, {}) for name in self.settings.input_topics}
         self.not_ready = ""
@@ -99,11 +114,16 @@ class Api:
             rules=event_rules(self.settings),
             writer=Writer(self.producer, self.settings, topics),
             store=self.store,
+            items=self.items,
             popular=Popular(decide, lambda: NOW),
             metrics=self.metrics,
             now=lambda: NOW,
             ready=lambda: self.not_ready,
             closing=asyncio.Event(),
+            recent=self.recent,
+            group=MemoryGroup(),
+            beliefs=lambda: PRIOR,
+            turns=Turns(self.settings.api_reads, self.settings.api_read_seconds),
             past=Past(self.settings, Models()),
         )
         self.app = application(self.context, self.ring, Limiter(self.settings.api_rate, lambda: 0.0))
@@ -112,7 +132,9 @@ class Api:
     async def client(self, **headers: str):
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=named) as client:
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://127.0.0.1", headers=named
+        ) as client:
             yield client
 
     def events(self) -> list[dict[str, Any]]:

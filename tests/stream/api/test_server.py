@@ -24,7 +24,7 @@ def test_whoever_lets_others_in_needs_keys(host: str, tmp_path: Path) -> None:
 async def test_it_is_ready_once_it_knows_what_there_is(tmp_path: Path) -> None:
     process = ApiProcess(load_settings(data_dir=tmp_path))
     assert "slates" in process.ready()
-    process.slates.caught_up.set()
+    process.follower.caught_up.set()
     assert "models" in process.ready()
     process.replica.caught_up.set()
     assert process.ready() == ""

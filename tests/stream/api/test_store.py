@@ -5,8 +5,10 @@ import asyncio
 import msgspec
 import pytest
 
+from state.event import HEARTBEAT_TENANT, state_key
 from stream.api.store import ENTRY_BYTES, SUBSCRIBER_SLATES, SlateStore
 from tests.stream.api.fakes import slate_of
+from tests.stream.records import record
 
 
 def store_of(*users: str, max_bytes: int = 1 << 20) -> SlateStore:
@@ -79,3 +81,20 @@ async def test_a_subscriber_gets_every_slate_and_a_slow_one_the_latest() -> None
         assert queue.get_nowait().head.slate_id == "events-0-5"
     assert store.subscribers == 0
     await asyncio.sleep(0)
+
+
+def test_records_are_put_in_and_heartbeats_and_what_is_no_slate_left_out() -> None:
+    store = store_of()
+    beat = state_key(HEARTBEAT_TENANT, "0").encode()
+    rows = [
+        (b"u1", slate_of("u1")),
+        (beat, slate_of("0")),
+        (None, slate_of("u2")),
+        (b"u3", b"{}"),
+        (b"u4", b"\xff"),
+        (b"u5", slate_of("u5")),
+        (b"u5", None),
+    ]
+    store.take([record(value, offset, key=key, topic="slates") for offset, (key, value) in enumerate(rows)])
+    assert store.latest("u1", "feed") is not None
+    assert len(store) == 1
