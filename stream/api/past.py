@@ -1,12 +1,11 @@
 """What is asked of the log for one user: the timeline, why a slate is as it is, and to be forgotten.
 
-Each of these reads Kafka for as long as the log is, so few run at once and none for ever.
+Each of these reads Kafka for as long as the log is.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -20,11 +19,9 @@ from state.recommend import query_of
 from state.retrieval.explain import Explanation, explain
 from state.slate import Slate
 from stream.api.keys import ANY_TENANT
-from stream.api.problem import problem
 from stream.api.user import User
 from stream.api.user_log import REWARDS_KEPT, Told, steps_json
 from stream.api.user_reader import SLACK_MS, UserReader
-from stream.api.writer import RETRY_SECONDS
 from stream.codecs import decode_profile, decode_slate
 from stream.config import Settings
 from stream.connection import connection
@@ -112,7 +109,7 @@ class Forgotten(Struct, frozen=True, kw_only=True):
 
 
 class Past:
-    """Reads the log, a few requests at once.
+    """Reads the log; whoever asks has a turn for it (`stream/api/turns.py`).
 
     Args:
         settings: of the workers.
@@ -122,24 +119,6 @@ class Past:
     def __init__(self, settings: Settings, models: Models) -> None:
         self._settings = settings
         self._models = models
-        self._running = 0
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Have one of the few places.
-
-        Raises:
-            Problem: All are taken.
-        """
-        most = self._settings.api_reads
-        if self._running >= most:
-            detail = f"{most} requests read the log already (FRESHSLATE_API_READS): try again"
-            raise problem("overloaded", detail, Retry_After=RETRY_SECONDS)
-        self._running += 1
-        try:
-            yield
-        finally:
-            self._running -= 1
 
     async def timeline(self, user: User, limit: int, since: int | None) -> UserTimeline:
         """The user's latest steps.
@@ -151,19 +130,17 @@ class Past:
 
         Raises:
             NoSuchPast: The log has nothing of the user.
-            TimeoutError: It takes too long.
         """
         settings = self._settings
         topics = (settings.slates_topic, settings.deltas_topic, settings.rewards_topic)
-        async with asyncio.timeout(settings.api_read_seconds):
-            partitions = await state_partitions(settings, (*topics, *settings.input_topics))
-            expected = partition_of(user.key, partitions)
-            told = await self._timeline(UserReader(settings, user, expected, since), user, limit)
-            if not told.total and not told.waiting:
-                # A producer of events may have put the user elsewhere than Kafka's own partitioner does.
-                at, _, _ = await find_profile(settings, user.key.encode(), expected, partitions)
-                if at != expected:
-                    told = await self._timeline(UserReader(settings, user, at, since), user, limit)
+        partitions = await state_partitions(settings, (*topics, *settings.input_topics))
+        expected = partition_of(user.key, partitions)
+        told = await self._timeline(UserReader(settings, user, expected, since), user, limit)
+        if not told.total and not told.waiting:
+            # A producer of events may have put the user elsewhere than Kafka's own partitioner does.
+            at, _, _ = await find_profile(settings, user.key.encode(), expected, partitions)
+            if at != expected:
+                told = await self._timeline(UserReader(settings, user, at, since), user, limit)
         if not told.total and not told.waiting:
             where = ", ".join(settings.input_topics)
             message = f"no event of {user.user_id!r} of the tenant {user.tenant!r} is in {where}"
@@ -181,21 +158,17 @@ class Past:
 
         Raises:
             NoSuchPast: There is no such slate, or none of this tenant, or its user was forgotten.
-            TimeoutError: It takes too long.
         """
-        async with asyncio.timeout(self._settings.api_read_seconds):
-            record = await self._slate(slate_id)
-            slate = None if record is None else decode_slate(record.value or b"")
-            if record is None or slate is None or not _is_shown_to(tenant, slate):
-                message = f"no slate {slate_id!r} of this key's tenant is in {self._settings.slates_topic}"
-                raise NoSuchPast(message)
-            user = User(slate.user_id, slate.tenant)
-            found = None
-            if then:
-                found = await self._then(
-                    UserReader(self._settings, user, record.partition, since), record, slate
-                )
-            of, why = ("then", found) if found is not None else await self._now(user, record.partition, slate)
+        record = await self._slate(slate_id)
+        slate = None if record is None else decode_slate(record.value or b"")
+        if record is None or slate is None or not _is_shown_to(tenant, slate):
+            message = f"no slate {slate_id!r} of this key's tenant is in {self._settings.slates_topic}"
+            raise NoSuchPast(message)
+        user = User(slate.user_id, slate.tenant)
+        found = None
+        if then:
+            found = await self._then(UserReader(self._settings, user, record.partition, since), record, slate)
+        of, why = ("then", found) if found is not None else await self._now(user, record.partition, slate)
         return SlateWhy(slate=msgspec.Raw(record.value or b""), profile=of, models="now", why=list(why))
 
     async def forget(self, user: User, wait_seconds: float) -> Forgotten:

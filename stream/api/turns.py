@@ -25,11 +25,12 @@ class Turns:
         self._running = 0
 
     @asynccontextmanager
-    async def turn(self, hint: str = "") -> AsyncIterator[None]:
+    async def turn(self, hint: str = "", *, waits: float = 0.0) -> AsyncIterator[None]:
         """Have one of the places.
 
         Args:
             hint: what makes it quicker, for who is too slow.
+            waits: seconds that this one may take beyond, for a worker to do something.
 
         Raises:
             Problem: all are taken, it takes too long, or Kafka does not answer.
@@ -39,7 +40,7 @@ class Turns:
             raise problem("overloaded", detail, Retry_After=RETRY_SECONDS)
         self._running += 1
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self._seconds + waits):
                 yield
         except TimeoutError:
             detail = (

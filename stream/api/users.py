@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import msgspec
-from aiokafka.errors import KafkaError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,10 +15,8 @@ from stream.api.keys import ADMIN
 from stream.api.past import NoSuchPast, Past
 from stream.api.problem import problem
 from stream.api.user import User
-from stream.api.writer import RETRY_SECONDS
 from stream.codecs import decode_event
 from stream.inspection import InspectionError
-from stream.knock import BrokerUnreachableError
 from stream.times import parse_iso
 
 STEPS: Final = 100
@@ -27,6 +24,8 @@ STEPS: Final = 100
 WAIT_SECONDS: Final = 10.0
 """How long to wait for a worker to forget a user, where the request says nothing."""
 MOST_WAIT_SECONDS: Final = 60.0
+GRACE_SECONDS: Final = 10.0
+"""That writing the wish, and the last look for what came of it, may take beyond the wait."""
 _JSON: Final = "application/json"
 _THEN: Final = {"then": True, "now": False}
 
@@ -35,7 +34,7 @@ async def get_timeline(request: Request) -> Response:
     """The user's events, sessions, slate differences and rewards, from the log."""
     user = _user(request)
     limit, since = limit_of(request) or STEPS, _since(request)
-    async with _reading(request) as past:
+    async with _reading(request, "ask for less with ?since=") as past:
         return _json(200, await past.timeline(user, limit, since))
 
 
@@ -47,7 +46,7 @@ async def get_why(request: Request) -> Response:
         raise problem("wrong_parameter", f"profile={profile!r} is neither then nor now")
     since = _since(request)
     slate_id = request.path_params["slate_id"]
-    async with _reading(request) as past:
+    async with _reading(request, "ask for less with ?since=, or ?profile=now, which is quick") as past:
         return _json(200, await past.why(slate_id, access.tenant, then=_THEN[profile], since=since))
 
 
@@ -55,7 +54,7 @@ async def delete_user(request: Request) -> Response:
     """Have the user forgotten; 202 where no worker has done it in time."""
     user = _user(request)
     wait = number_of(request, "wait", MOST_WAIT_SECONDS) or WAIT_SECONDS
-    async with _reading(request) as past:
+    async with _reading(request, waits=wait + GRACE_SECONDS) as past:
         told = await past.forget(user, wait)
     return _json(200 if told.forgotten else 202, told)
 
@@ -98,23 +97,14 @@ def _since(request: Request) -> int | None:
 
 
 @asynccontextmanager
-async def _reading(request: Request) -> AsyncIterator[Past]:
+async def _reading(request: Request, hint: str = "", *, waits: float = 0.0) -> AsyncIterator[Past]:
     """The log, for one request; what goes wrong there becomes a problem."""
     context = context_of(request)
     try:
-        with context.past.turn():
+        async with context.turns.turn(hint, waits=waits):
             yield context.past
     except NoSuchPast as error:
         raise problem("not_found", str(error)) from None
-    except TimeoutError:
-        detail = (
-            f"the log is longer than can be read in {context.settings.api_read_seconds:g} s "
-            "(FRESHSLATE_API_READ_SECONDS): ask for less with ?since=; of a slate, ?profile=now is quick"
-        )
-        raise problem("deadline", detail) from None
-    except (KafkaError, BrokerUnreachableError) as error:
-        detail = f"Kafka does not answer: {error}"
-        raise problem("kafka_unavailable", detail, Retry_After=RETRY_SECONDS) from None
     except InspectionError as error:
         raise problem("internal", str(error)) from None
 

@@ -35,3 +35,9 @@ async def test_a_broker_that_does_not_answer_is_503() -> None:
     assert (caught.value.status, caught.value.reason) == (503, "kafka_unavailable")
     async with turns.turn():
         pass
+
+
+async def test_who_waits_for_a_worker_has_the_time_for_it() -> None:
+    turns = Turns(1, 0.01)
+    async with turns.turn(waits=5):
+        await asyncio.sleep(0.05)
