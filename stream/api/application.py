@@ -60,7 +60,6 @@ def routes() -> list[Route]:
     return [
         Route("/v1/events", post_events, methods=["POST"]),
         Route("/v1/recommend", post_recommend, methods=["POST"]),
-        Route("/v1/slates/{user}", get_slate, methods=["GET"]),
         Route("/v1/stream/slates", stream_slates, methods=["GET"]),
         Route("/v1/items", get_items, methods=["GET"]),
         Route("/v1/live", get_live, methods=["GET"]),
@@ -71,6 +70,7 @@ def routes() -> list[Route]:
         Route("/v1/dead-letters/redrive", post_redrive, methods=["POST"]),
         Route("/v1/dead-letters/drop", post_drop, methods=["POST"]),
         Route("/v1/slates/{slate_id}/why", get_why, methods=["GET"]),
+        Route("/v1/slates/{user:path}", get_slate, methods=["GET"]),
         # Ids may have slashes.
         Route("/v1/items/{item_id:path}", put_item, methods=["PUT"]),
         Route("/v1/items/{item_id:path}", delete_item, methods=["DELETE"]),

@@ -43,8 +43,10 @@ class Stage(NamedTuple):
 @asynccontextmanager
 async def staged(broker: str, prefix: str, folder: Path) -> AsyncIterator[Stage]:
     """Two workers, an API, a catalogue with a hostile item in it, and shoppers who stay in one category."""
+    # No control group, which the visitor could be in, and little exploring: the row is to turn for certain.
+    policy = {"policy": "epsilon_greedy", "epsilon": 0.1}
     async with shop(
-        broker, prefix, folder, api_port=0, session_timeout_seconds=6, random_share=0.2, partitions=2
+        broker, prefix, folder, api_port=0, session_timeout_seconds=6, partitions=2, **policy
     ) as it:
         it.start()
         it.start()

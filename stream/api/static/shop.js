@@ -141,25 +141,32 @@ function reasons(next, before) {
 async function explain(slateId, button) {
   button.disabled = true;
   try {
-    const told = await call(`/v1/slates/${encodeURIComponent(slateId)}/why`);
-    for (const each of told.items || []) {
-      const line = [...document.querySelectorAll("#reasons li")].find((li) => li.dataset.item === each.item_id);
+    const told = await call(`/v1/slates/${encodeURIComponent(slateId)}/why?profile=now`);
+    await learn(told.why.flatMap((each) => each.sessions.flatMap((session) => session.common)).slice(0, 100));
+    const lines = [...document.querySelectorAll("#reasons > li")];
+    for (const each of told.why) {
+      const line = lines.find((li) => li.dataset.item === each.item_id);
       if (line) line.append(h("ul", {}, words(each).map((text) => h("li", {}, text))));
     }
+    if (!told.why.length) throw new Error("There is no profile of this shopper yet.");
   } catch (error) {
     complain($("said"), error);
   }
 }
 
-/** An explanation in words. */
-function words(each) {
-  const why = each.explanation || each;
+/** An explanation in words, by the models of now. */
+function words(why) {
   const titles = (ids) => ids.map((id) => known(id).title || id).join(", ");
   const told = [];
-  for (const session of (why.sessions || []).slice(0, 3)) told.push(`a shopper with ${titles(session.common)} also had it`);
-  for (const rule of (why.rules || []).slice(0, 3)) told.push(`often follows ${titles([rule.item_id])}`);
-  if (why.popular) told.push(`number ${why.popular.rank} of the popular ones`);
-  return told;
+  for (const session of why.sessions.slice(0, 3)) told.push(`a shopper with ${titles(session.common)} also had it`);
+  if (why.session_count > 3) told.push(`and ${number(why.session_count - 3)} more sessions like yours`);
+  for (const rule of why.rules.slice(0, 2)) told.push(`often seen together with ${titles([rule.item_id])}`);
+  for (const hop of why.two_hops.slice(0, 1)) told.push(`two steps from ${titles([hop.item_id])}`);
+  for (const alike of why.alike.slice(0, 1)) told.push(`like ${titles([alike.item_id])} by what the catalogue says`);
+  if (why.history) told.push("you turned to it before");
+  if (why.popularity) told.push(`number ${why.popularity.rank} of the popular ones`);
+  if (why.category) told.push(`number ${why.category.rank} of its category`);
+  return told.length ? told : ["explored: nobody speaks for it"];
 }
 
 async function find(more = false) {

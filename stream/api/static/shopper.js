@@ -77,8 +77,9 @@ async function ask() {
 }
 
 function summary(rest, steps) {
-  const gone = rest.is_cut || rest.older_are_gone ? "; older ones are gone from the log" : "";
-  return `${number(steps.length)} of ${number(rest.total ?? steps.length)} steps, newest first${gone}`;
+  const gone = rest.is_complete ? "" : "; older ones are gone from the log";
+  const waiting = rest.waiting ? `; ${number(rest.waiting)} wait for a worker` : "";
+  return `${number(steps.length)} of ${number(rest.total)} steps, newest first${gone}${waiting}`;
 }
 
 $("ask").addEventListener("submit", (event) => {

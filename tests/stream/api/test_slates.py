@@ -33,9 +33,11 @@ async def test_a_user_without_a_slate_in_a_scenario_gets_a_popular_one_that_says
     async with api.client() as http:
         cart = await http.get("/v1/slates/u1?scenario=cart")
         nobody = await http.get("/v1/slates/%F0%9F%A6%84")
+        slashed = await http.get("/v1/slates/a%2Fb/c")
     assert (cart.json()["kind"], cart.json()["scenario"]) == ("popular", "cart")
     assert (nobody.json()["kind"], nobody.json()["user_id"]) == ("popular", "🦄")
     assert all(0 < item["propensity"] <= 1 for item in nobody.json()["items"])
+    assert slashed.json()["user_id"] == "a/b/c"
     assert "ETag" not in nobody.headers
 
 
