@@ -231,8 +231,10 @@ class Past:
         settings = self._settings
         topic, _, rest = slate_id.rpartition("-")[0].rpartition("-")
         partition, offset = _number(rest), _number(slate_id.rpartition("-")[2])
+        if topic not in settings.input_topics or min(partition, offset) < 0:
+            return None
         partitions = await state_partitions(settings, (settings.slates_topic, *settings.input_topics))
-        if topic not in settings.input_topics or not 0 <= partition < partitions or offset < 0:
+        if partition >= partitions:
             return None
         since = await self._time_of(topic, partition, offset)
         found: Record | None = None

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import uvicorn
 from aiokafka import AIOKafkaProducer
+from starlette.types import ASGIApp
 
 from state.errors import SetupError
 from state.recommend import Recommender
@@ -162,18 +163,7 @@ class ApiProcess:
             past=Past(settings, self.replica.models),
         )
         limiter = Limiter(settings.api_rate, clock)
-        config = uvicorn.Config(
-            application(context, self.ring, limiter),
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=STOP_SECONDS,
-        )
-        server = _Server(config, self._closing)
+        server = _Server(_config(application(context, self.ring, limiter)), self._closing)
         sock = listen(settings.api_host, settings.api_port, setting="FRESHSLATE_API_PORT")
         host, port = sock.getsockname()[:2]
         log.info("%shttp://%s:%d (docs/http.md)", ADDRESS_TOLD, f"[{host}]" if ":" in host else host, port)
@@ -196,6 +186,20 @@ class ApiProcess:
         )
         async with producer:
             yield producer
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
 
 
 class _Server(uvicorn.Server):

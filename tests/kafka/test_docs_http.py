@@ -65,7 +65,7 @@ def check_schema(body: Any, command: str, status: int) -> None:
     path = re.search(r"localhost:8080([^ '?\"]+)", command)
     assert path is not None
     made = document()
-    (matching,) = [
+    (matching, *_) = [
         each
         for each in made["paths"]
         if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", each), path[1]) and method in made["paths"][each]

@@ -141,19 +141,10 @@ async def check_why(past: Past, slate: dict[str, Any]) -> None:
 
 async def check_what_is_not_there(past: Past, slate_id: str) -> None:
     topic, _, partition = slate_id.rpartition("-")[0].rpartition("-")
-    wrong = [
-        f"{topic}-{partition}-99",
-        f"{topic}-7-0",
-        f"other-{partition}-0",
-        f"{topic}-{partition}--1",
-        "",
-        "-",
-    ]
-    for each in [*wrong, f"{topic}-{partition}-{9 * '9'}", f"{topic}-{partition}-{30 * '9'}", "a\x00b-0-0"]:
+    for each in (f"{topic}-{partition}-99", f"{topic}-7-0"):
         with pytest.raises(NoSuchPast, match="no slate"):
             await past.why(each, "default", then=True, since=None)
     with pytest.raises(NoSuchPast, match="tenant"):
         await past.why(slate_id, "north", then=True, since=None)
-    for user in (User("nobody", "default"), User("ada", "north"), User("\x00", "default")):
-        with pytest.raises(NoSuchPast, match="no event of"):
-            await past.timeline(user, 10, None)
+    with pytest.raises(NoSuchPast, match="no event of 'ada' of the tenant 'north'"):
+        await past.timeline(User("ada", "north"), 10, None)
