@@ -160,3 +160,16 @@ async def test_no_more_than_a_few_read_the_log_at_once_and_places_are_given_back
         "2",
     )
     assert after == [404, 404, 404]
+
+
+async def test_a_user_with_slashes_has_slates_and_a_timeline() -> None:
+    api = PastApi()
+    async with api.client() as http:
+        slate = await http.get("/v1/slates/a%2Fb%2Fc")
+        await http.get("/v1/users/a%2Fb%2Fc/timeline")
+        await http.delete("/v1/users/a%2Fb%2Fc")
+    assert (slate.status_code, slate.json()["user_id"]) == (200, "a/b/c")
+    assert [each[:3] for each in api.past.asked] == [
+        ("timeline", "a/b/c", "default"),
+        ("forget", "a/b/c", "default"),
+    ]
