@@ -12,11 +12,14 @@ from state.errors import InvalidEvent
 from state.event import DEFAULT_TENANT, FORGET, HEARTBEAT_TENANT, Event, EventRules, Origin
 from stream.api.keys import ADMIN, ANY_TENANT, Access
 from stream.api.problem import problem
-from stream.codecs import decode_event
+from stream.codecs import decode_event, encode_event
 
 MISSING_RIGHT: Final = "missing_right"
 WRONG_TENANT: Final = "wrong_tenant"
 NOT_WRITTEN: Final = "not_written"
+
+GROWTH: Final = 4
+"""How many times larger an event can become by being written: `1e15,` is then `1000000000000000.0,`."""
 
 _PARTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _EVENTS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -75,11 +78,23 @@ def check(parts: Sequence[bytes], access: Access, rules: EventRules, now: int) -
     for index, part in enumerate(parts):
         try:
             # Where the event has no id, it becomes the request's with the event's number.
-            event = decode_event(part, Origin(request, 0, index, now), rules)
-            checked.events.append((index, _of_tenant(event, access)))
+            event = _of_tenant(decode_event(part, Origin(request, 0, index, now), rules), access)
+            _check_size(part, event, rules)
+            checked.events.append((index, event))
         except InvalidEvent as error:
             checked.faults.append(Fault(index, error.reason, error.detail))
     return checked
+
+
+def _check_size(part: bytes, event: Event, rules: EventRules) -> None:
+    """Refuse what a worker would: an event is written with its id and time, and numbers may be longer then.
+
+    Raises:
+        InvalidEvent: It is too large as it is written.
+    """
+    if len(part) * GROWTH > rules.max_bytes and (size := len(encode_event(event))) > rules.max_bytes:
+        detail = f"{size} bytes as it is written, with id and time; at most {rules.max_bytes} are allowed"
+        raise InvalidEvent("too_large", detail)
 
 
 def _of_tenant(event: Event, access: Access) -> Event:

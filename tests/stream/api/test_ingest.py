@@ -1,15 +1,18 @@
 """Events of a request, one by one."""
 
 import json
+import random
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from state.event import EventRules
+from state.event import EventRules, Origin
 from stream.api.ingest import check, parts_of
 from stream.api.keys import Access
 from stream.api.problem import Problem
+from stream.codecs import decode_event, encode_event
 from tests.stream.api.fakes import NOW
 
 SHOP = Access("shop", "default", frozenset({"events"}))
@@ -110,3 +113,30 @@ def test_nobody_sends_a_heartbeat() -> None:
     beat = {"tenant": "freshslate-heartbeat", "user_id": "0", "type": "search", "time": NOW}
     found = checked(beat, {**beat, "item_id": "i"}, access=ANYONE)
     assert [fault.reason for fault in found.faults] == ["wrong_tenant", "wrong_id"]
+
+
+@pytest.mark.parametrize(
+    "context",
+    [{"x": "y" * (EventRules().max_bytes - 100)}, {"x": [msgspec.Raw(b"1e15")] * 12_000}],
+)
+def test_what_is_too_large_once_it_is_written_is_refused_and_not_left_to_a_dead_letter(context) -> None:
+    event = {"type": "click", "user_id": "u", "item_id": "i", "context": context}
+    part = msgspec.json.encode(event)
+    assert len(part) <= EventRules().max_bytes
+    checked = check([part], ANYONE, EventRules(), NOW)
+    assert ([fault.reason for fault in checked.faults], checked.events) == (["too_large"], [])
+
+
+def test_whatever_is_accepted_is_accepted_by_a_worker() -> None:
+    draw = random.Random(4)
+    rules = EventRules(max_bytes=400)
+    taken = 0
+    for _ in range(2000):
+        numbers = [
+            msgspec.Raw(draw.choice([b"1e15", b"1", b"0.1", b'"x"'])) for _ in range(draw.randrange(80))
+        ]
+        event = {"type": "click", "user_id": "u", "item_id": "i", "context": {"x": numbers}}
+        for _, found in check([msgspec.json.encode(event)], ANYONE, rules, NOW).events:
+            taken += 1
+            decode_event(encode_event(found), Origin("events", 0, 0, NOW), rules)
+    assert 0 < taken < 2000
