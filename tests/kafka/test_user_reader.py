@@ -1,6 +1,7 @@
 """A user's partition is read from its beginning, from a time on, or from where the log begins by now."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from stream.api.user_reader import SLACK_MS, UserReader
 from stream.timeline import Happened
 from tests.kafka.harness import Shop, shop
 
-T = 1_763_831_000_000
 HOUR = 3_600_000
+T = int(time.time() * 1000) - 8 * HOUR
+"""Not long ago: the broker deletes what is older than the retention."""
 NOBODY_LEARNS: dict[str, list[int]] = {"items": [], "item": [], "session": [], "time": [], "type": []}
 
 
