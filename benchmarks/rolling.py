@@ -8,9 +8,6 @@ does not know, as docs/upgrade.md announces; what it sees as well is for a perso
 
 import argparse
 import asyncio
-import re
-import signal
-import subprocess
 import sys
 import time
 import uuid
@@ -20,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from aiokafka import AIOKafkaProducer
 from msgspec import Struct, field
 from rich.console import Console
 
@@ -27,28 +25,22 @@ from benchmarks.arguments import Table, deliver, measured, parser, positive, scr
 from benchmarks.fleet import broker
 from benchmarks.machine import machine
 from benchmarks.old_code import Code, checked_out, today
-from benchmarks.processes import BenchmarkError
+from benchmarks.rolling_crew import Crew
 from stream.audit import Differences, audit
 from stream.audit import Report as Audit
 from stream.beside import beside
-from stream.child import ChildEnded, ChildWorker
+from stream.child import ChildEnded
 from stream.cluster import cluster_problems
 from stream.codecs import decode_delta
 from stream.config import Settings
+from stream.connection import arguments as arguments_of
 from stream.connection import connection
 from stream.drill.load import Load
+from stream.heartbeat import heartbeat, heartbeat_key
 from stream.reading import read_topic
+from stream.times import now_ms
 
-OPENED: Final = "opened partitions"
-START_SECONDS: Final = 180.0
-"""Until a worker holds partitions; the first of a version compiles its kernels."""
-END_SECONDS: Final = 30.0
 CATCH_UP_SECONDS: Final = 120.0
-POLL_SECONDS: Final = 0.2
-TROUBLE: Final = re.compile(
-    r"\b(?:WARN(?:ING)?|ERROR|CRITICAL)\b\W*(?P<said>.*)|^(?P<raised>\w[\w.]*Error: .*)"
-)
-CHANGING: Final = re.compile(r"\d+(?:\.\d+)?")
 HEADER: Final = (
     "old",
     "way",
@@ -140,6 +132,13 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     made.add_argument(
         "--canary", type=float, default=1.0, help="seconds between heartbeats; 0: none (default %(default)s)"
     )
+    made.add_argument(
+        "--stray",
+        type=float,
+        default=0.0,
+        help="seconds between heartbeats that are sent to old workers too, which in earnest get only those "
+        "that a worker of today left unanswered; 0: none (default %(default)s)",
+    )
     return made.parse_args(given)
 
 
@@ -186,7 +185,8 @@ async def roll(old: Code, settings: Mapping[str, Any], folder: Path, options: ar
                 place.start(old)
             await crew.opened()
             for name, code in (("forward", new), ("back", old)):
-                way = await replaced(crew, load, Way(name), code, options.seconds)
+                async with beside(stray_heartbeats(ours, options.stray)):
+                    way = await replaced(crew, load, Way(name), code, options.seconds)
                 done.ways.append(way)
                 if not way.refused:
                     await judge(way, ours, old, load)
@@ -198,7 +198,7 @@ async def roll(old: Code, settings: Mapping[str, Any], folder: Path, options: ar
     return done
 
 
-async def replaced(crew: "Crew", load: Load, way: Way, code: Code, seconds: float) -> Way:
+async def replaced(crew: Crew, load: Load, way: Way, code: Code, seconds: float) -> Way:
     """Replace every worker by one of `code`, one by one, under load."""
     async with beside(load.run()):
         try:
@@ -217,6 +217,18 @@ async def replaced(crew: "Crew", load: Load, way: Way, code: Code, seconds: floa
             way.refused = str(ended)
     await load.finish()
     return way
+
+
+async def stray_heartbeats(settings: Settings, seconds: float) -> None:
+    """Send heartbeats for every partition for ever, whichever version has it; none where `seconds` is 0."""
+    if not seconds:
+        return
+    async with AIOKafkaProducer(**arguments_of(connection(settings))) as producer:
+        while True:
+            for n in range(settings.partitions):
+                beat = heartbeat(n, now_ms())
+                await producer.send(settings.input_topics[0], beat, key=heartbeat_key(n), partition=n)
+            await asyncio.sleep(seconds)
 
 
 async def judge(way: Way, settings: Settings, old: Code, load: Load) -> None:
@@ -238,103 +250,6 @@ async def caught_up(settings: Settings, ends: Mapping[int, int]) -> None:
         if all(covered[partition] >= end for partition, end in ends.items()):
             return
         await asyncio.sleep(1.0)
-
-
-class Place:
-    """One worker's name and data folder, whichever version's code has it."""
-
-    def __init__(self, name: str, settings: Mapping[str, Any], folder: Path) -> None:
-        self._settings = {**settings, "instance_id": name}
-        self._folder = folder / name
-        self._child: ChildWorker | None = None
-        self.logs: list[tuple[str, Path]] = []
-        """Version and log of every process so far."""
-
-    def start(self, code: Code) -> None:
-        """Start a worker of this code."""
-        folder = self._folder / str(len(self.logs))
-        folder.mkdir(parents=True)
-        self._child = ChildWorker(code.settings(self._settings), folder, command=code.worker)
-        self.logs.append((code.name, self._child.log_file))
-
-    async def end(self) -> int:
-        """SIGTERM, and the exit code; 256 less the signal's number where it had to be killed."""
-        assert self._child is not None
-        self._child.check()
-        self._child.signal(signal.SIGTERM)
-        try:
-            return await asyncio.to_thread(self._child.wait, END_SECONDS)
-        except subprocess.TimeoutExpired:
-            await asyncio.to_thread(self._child.kill)
-            return 256 - signal.SIGKILL
-
-    def has_opened(self) -> bool:
-        """Whether it holds partitions.
-
-        Raises:
-            ChildEnded: it ended by itself.
-        """
-        self.check()
-        return self._child is not None and OPENED in self._child.log()
-
-    def check(self) -> None:
-        """Raise if it ended by itself."""
-        if self._child is not None:
-            self._child.check()
-
-    def stop(self) -> None:
-        """End it, whatever it does."""
-        if self._child is not None:
-            self._child.stop()
-
-
-class Crew:
-    """All places."""
-
-    def __init__(self, settings: Mapping[str, Any], folder: Path, workers: int) -> None:
-        self.places = [Place(f"worker-{number}", settings, folder) for number in range(workers)]
-
-    async def opened(self) -> None:
-        """Wait until all hold partitions.
-
-        Raises:
-            BenchmarkError: it takes too long.
-            ChildEnded: one ended by itself.
-        """
-        deadline = time.monotonic() + START_SECONDS
-        # Of all, and not of the first that has none yet: whoever ends meanwhile is seen.
-        while not all([place.has_opened() for place in self.places]):
-            if time.monotonic() > deadline:
-                message = f"a worker holds no partitions after {START_SECONDS:.0f} s"
-                raise BenchmarkError(message)
-            await asyncio.sleep(POLL_SECONDS)
-
-    def check(self) -> None:
-        """Raise if one ended by itself."""
-        for place in self.places:
-            place.check()
-
-    def trouble(self) -> dict[str, dict[str, int]]:
-        """Warnings and errors so far, by version."""
-        counts: dict[str, Counter[str]] = {}
-        for name, path in (log for place in self.places for log in place.logs):
-            counts.setdefault(name, Counter()).update(troubles(path.read_text(errors="replace")))
-        return {name: dict(count) for name, count in counts.items()}
-
-    def stop(self) -> None:
-        """End all."""
-        for place in self.places:
-            place.stop()
-
-
-def troubles(log: str) -> list[str]:
-    r"""What a log warns of; digits are `#`, so that the same line counts as the same.
-
-    >>> troubles("[2026-11-30 10:00:00] [7] [WARNING] 3 late\n[2026-11-30 10:00:01] [7] [INFO] fine")
-    ['# late']
-    """
-    matches = (TROUBLE.search(text) for text in log.splitlines())
-    return [CHANGING.sub("#", (m["said"] or m["raised"] or "").strip()) for m in matches if m]
 
 
 def seen(counts: Mapping[str, int]) -> int:

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from benchmarks import version_side
 from benchmarks.old_code import Code, ask, git, paired, today
 from benchmarks.processes import ROOT, BenchmarkError
-from benchmarks.rolling import HEADER, Crew, Roll, Way, arguments, line, remarks, replaced, troubles
+from benchmarks.rolling import HEADER, Roll, Way, arguments, line, remarks, replaced
+from benchmarks.rolling_crew import Crew, troubles
 from state.profile import Profile
 from stream.audit import Differences
 from stream.audit import Report as Audit
