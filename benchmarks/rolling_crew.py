@@ -48,10 +48,12 @@ class Place:
         self._child.check()
         self._child.signal(signal.SIGTERM)
         try:
-            return await asyncio.to_thread(self._child.wait, END_SECONDS)
+            code = await asyncio.to_thread(self._child.wait, END_SECONDS)
         except subprocess.TimeoutExpired:
             await asyncio.to_thread(self._child.kill)
             return 256 - signal.SIGKILL
+        self._child.let_go()
+        return code
 
     def has_opened(self) -> bool:
         """Whether it holds partitions.

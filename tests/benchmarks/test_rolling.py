@@ -20,7 +20,10 @@ from stream.audit import Differences
 from stream.audit import Report as Audit
 from stream.codecs import decode_profile, encode_profile
 
-WORKER = "import signal,sys; print('opened partitions', flush=True); signal.sigwait({15}); sys.exit(0)"
+WORKER = (
+    "import signal, sys; signal.signal(15, lambda *_: sys.exit(0)); print('opened partitions', flush=True); "
+    "signal.pause()"
+)
 BROKEN = "print('[ERROR] cannot read 7'); raise SystemExit(4)"
 
 
