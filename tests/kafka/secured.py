@@ -20,7 +20,11 @@ PASSWORD = "correct-horse-battery"
 """Of every user; nothing may ever print it."""
 TOKEN_SECONDS = 5.0
 """How long a token lasts where its end ends the connection too."""
-NAMES = {"common_name": "freshslate", "organization_unit_name": "shop", "organization_name": "example"}
+NAMES: dict[str, Any] = {
+    "common_name": "freshslate",
+    "organization_unit_name": "shop",
+    "organization_name": "example",
+}
 """Of the client's certificate."""
 CERTIFIED = "User:CN=freshslate,OU=shop,O=example"
 """What ACLs call who comes with it."""
