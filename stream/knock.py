@@ -154,11 +154,6 @@ async def _visit(there: Connection, host: str, port: int) -> Set[tuple[str, int]
     try:
         # A listener that wants a certificate or a password says so at the first real question.
         answer = await connection.send(MetadataRequest([]))
-        if not answer.brokers and there.security.get("sasl_mechanism") == OAUTH:
-            # The client takes the refusal of a token for a success; the answer to its next request is the
-            # rest of that refusal.
-            message = "the broker does not take the token"
-            raise SaslAuthenticationFailed(message)
         return {(each[1], each[2]) for each in answer.brokers}
     finally:
         connection.close()

@@ -146,6 +146,29 @@ async def test_whatever_keeps_us_out_is_one_error_that_says_what_to_do(kafka: Se
         await knock(connection(settings_of(kafka, {})))
 
 
+async def test_a_connection_keeps_the_files_it_was_made_with_and_the_next_one_reads_them_anew(
+    kafka: SecuredBroker, tmp_path: Path
+) -> None:
+    """What a rotation needs: whoever runs goes on with the old files, for new connections too."""
+    keys, mine, trusted = kafka.certificates, tmp_path / "mine.pem", tmp_path / "ca.pem"
+    settings = kafka.settings(
+        **kafka.by_certificate() | {"kafka_cert_file": mine, "kafka_ca_file": trusted},
+    )
+    for path, good, bad, told in (
+        (mine, keys.client, keys.old_client, "does not take the certificate"),
+        (trusted, keys.authority, keys.other_authority, "from nobody we know"),
+    ):
+        mine.write_bytes(keys.client.read_bytes())
+        trusted.write_bytes(keys.authority.read_bytes())
+        before = connection(settings)
+        path.write_bytes(bad.read_bytes())
+        await knock(before)
+        with pytest.raises(BrokerRefusesError, match=told):
+            await knock(connection(settings))
+        path.write_bytes(good.read_bytes())
+        await knock(connection(settings))
+
+
 async def test_a_worker_with_a_wrong_password_connects_once_says_so_and_ends(
     kafka: SecuredBroker, tmp_path: Path
 ) -> None:
