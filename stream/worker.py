@@ -63,6 +63,7 @@ from stream.ranker import RankerFollower
 from stream.replica import Replica
 from stream.rules_file import RulesFile
 from stream.sizes import measure_build, measure_disk, measure_ranker, measure_sizes
+from stream.stopping import Stopping
 from stream.transaction import Publisher, TransactionalPublisher
 from stream.watched_file import WatchedFile
 from stream.work import Engine, work
@@ -96,6 +97,7 @@ class Worker:
         self._transactional_id = f"{settings.app_id}-{uuid.uuid4().hex}"
         self._former = sign(folder, self._transactional_id)
         self.metrics = WorkerMetrics()
+        self.stopping = Stopping(settings.stop_seconds)
         self._plugged = plugged_sources(settings.sources, self.metrics)
         self.replica = Replica(
             connection(settings),
@@ -182,7 +184,12 @@ class Worker:
 
     async def stop(self) -> None:
         """Finish the running cycle and let go; safe to call at any time."""
+        restoring = sorted(self.partitions.restoring)
+        self.stopping.waits_for = (
+            f"partitions {restoring} to be restored" if restoring else "the running cycle to be committed"
+        )
         await self.loop.stop()
+        self.stopping.waits_for = "the readers of models to end"
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -192,6 +199,7 @@ class Worker:
             log.info("stopped")
         self._tasks = []
         self._lock.release()
+        self.stopping.waits_for = "the group to be left"
 
 
 def calm_collector() -> None:
