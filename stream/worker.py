@@ -41,6 +41,7 @@ from state.shortest import as_double
 from state.step import Decide, StepRules
 from stream import faults
 from stream.app import AppInput
+from stream.beside import ended
 from stream.cluster import check_cluster
 from stream.config import DAY, Settings
 from stream.connection import connection
@@ -190,11 +191,9 @@ class Worker:
         )
         await self.loop.stop()
         self.stopping.waits_for = "the readers of models to end"
-        for task in self._tasks:
-            task.cancel()
         if self._tasks:
             log.info("%s", told(self.metrics))
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(self._tasks)
         if self._tasks:
             log.info("stopped")
         self._tasks = []
