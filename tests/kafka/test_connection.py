@@ -299,7 +299,8 @@ async def test_workers_by_password_token_and_certificate_share_a_group_and_comma
                 assert "freshslate_slates_total" in (values := await scrape(await address(it, worker)))
                 assert sum(values["freshslate_slates_total"].values()) > 0
                 worker.terminate()
-            await asyncio.gather(*(asyncio.to_thread(each.wait, 30) for each in it.workers[: len(WAYS)]))
+            ended = [await asyncio.to_thread(each.wait, 30) for each in it.workers[: len(WAYS)]]
+            assert ended == [0] * len(WAYS), it.logs()
             await everything_moves(kafka, owner)
             await asked_seldom(it, tokens, refused_since)
         assert PASSWORD not in it.logs()
