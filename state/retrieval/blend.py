@@ -5,6 +5,7 @@ score(x) = repeat(x) * sum over sources of weight_s * score_s(x) / max(score_s),
 """
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from state.retrieval.content import Content, add_content
 from state.retrieval.flags import CURRENT, EARLIER, EXCLUDED, RECALLED
 from state.retrieval.history import add_history
 from state.retrieval.hour import Hours, add_hour
+from state.retrieval.lessons import as_longs
 from state.retrieval.popularity import Popularity, add_popular, relative_scores
 from state.retrieval.rules import Rules, add_rules
 from state.retrieval.selection import select_top
@@ -127,10 +129,10 @@ def _columns(models: "Models", queries: Sequence[Query]) -> Queries:
         own.append(sequence_of(session_key))
         times.append(now)
     return Queries(
-        np.array([id_of(item_id, -1) for item_id in entries], np.int32),
-        np.array(ends, np.int64).reshape(-1, 3),
-        np.array(own, np.int64),
-        np.array(times, np.int64),
+        as_longs(list(map(id_of, entries, repeat(-1)))).astype(np.int32),
+        as_longs(ends).reshape(-1, 3),
+        as_longs(own),
+        as_longs(times),
     )
 
 
