@@ -93,10 +93,14 @@ def pack_exposures(exposed: Sequence[Exposed]) -> Exposures | UnsetType:
 
 
 def _contexts(exposed: Sequence[Exposed]) -> bytes:
-    """A row for each item; zeros for one of a slate that keeps no context."""
-    return b"".join(
-        [each.slate.context_at(position) or _NO_CONTEXT for each in exposed for position in each.positions]
-    )
+    """A row for each item; zeros for those of a slate that keeps no context."""
+    return b"".join([_contexts_at(each.slate, each.positions) for each in exposed])
+
+
+def _contexts_at(slate: OpenSlate, positions: bytes) -> bytes:
+    if not slate.context:
+        return _NO_CONTEXT * len(positions)
+    return b"".join([slate.context_at(position) for position in positions])
 
 
 @lru_cache(maxsize=4096)

@@ -24,6 +24,7 @@ from state.event import (
 )
 
 SCHEMA_MAJOR: Final = 1
+_USUAL_SCHEMAS: Final = frozenset({None, SCHEMA_MAJOR})
 EARLIEST: Final = 100_000_000_000
 """Epoch milliseconds in 1973. A smaller number is epoch seconds, sent by mistake."""
 LATEST: Final = 100_000_000_000_000
@@ -109,7 +110,7 @@ def parse_event(fields: dict[str, Any], origin: Origin, rules: EventRules) -> Ev
 
 def known_event(wire: KnownEvent, origin: Origin, rules: EventRules) -> Event:
     """`parse_event` of an event that has no unknown fields; `time` is a number."""
-    if wire.schema_version not in {None, SCHEMA_MAJOR}:
+    if wire.schema_version not in _USUAL_SCHEMAS:
         _check_schema(wire.schema_version)
     return _event(wire, None, origin, rules)
 

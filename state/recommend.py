@@ -8,8 +8,9 @@ import numpy as np
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from state.drawing import Asking, Drawn, draw
-from state.event import Origin
+from state.event import Event, Origin
 from state.models import Models
+from state.policy.base import Policy
 from state.policy.context import contexts_of
 from state.policy.learning import learns
 from state.policy.shares import Assignment
@@ -33,6 +34,8 @@ from state.slates import Asked, Slates, WireSlate
 POOL_SALT: Final = np.uint64(0x6C6F_6720_706F_6F6C)
 """Picks the slates that say all their candidates."""
 _DAY_MS: Final = 86_400_000
+_CANDIDATES_HASH: Final = blake2b(digest_size=8)
+"""Of nothing yet: a copy takes half of what a new one does."""
 
 
 class RecommendRules(Struct, frozen=True):
@@ -91,13 +94,10 @@ class Recommender:
         """Decide the slates that answer these events, each of which its profile already contains."""
         if not asked:
             return Slates.of(())
-        rules, policy_of = self._rules, self.assignment.policy_of
+        rules = self._rules
         reranked, featured, ranker = self._candidates(asked)
         scenarios = [inbound.event.scenario for _, inbound in asked]
-        policies = [
-            policy_of(inbound.event.key, scenario)
-            for (_, inbound), scenario in zip(asked, scenarios, strict=True)
-        ]
+        policies = _policies(self.assignment, [inbound.event for _, inbound in asked])
         asking = Asking(policies, scenarios, seeds_of([inbound.origin for _, inbound in asked]))
         logged = self._logged(asking.seeds)
         is_wanted = logged.size or any(map(learns, set(policies)))
@@ -143,6 +143,14 @@ class Recommender:
         # Bits of a stream of their own: what is drawn does not depend on what is logged.
         places = mixed_all(seeds.astype(np.uint64) ^ POOL_SALT).astype(np.float64) * 2.0**-64
         return np.flatnonzero((places < share) | (share >= 1.0)).astype(np.int32)
+
+
+def _policies(assignment: Assignment, events: Sequence[Event]) -> Sequence[Policy]:
+    """Who draws the slates that answer these events [n]."""
+    if len(assignment.policies) == 1:
+        return assignment.policies * len(events)
+    policy_of = assignment.policy_of
+    return [policy_of(event.key, event.scenario) for event in events]
 
 
 def _kept(drawn: Drawn, logged: Ints) -> bytes:
@@ -227,4 +235,6 @@ def query_of(profile: Profile, now: int, rules: RecommendRules) -> Query:
 
 def candidates_hash(names: bytes | memoryview) -> str:
     """Hash a candidate list in its ranked order: 16 hex digits of blake2b over the ids and newlines."""
-    return blake2b(names, digest_size=8).hexdigest()
+    hashed = _CANDIDATES_HASH.copy()
+    hashed.update(names)
+    return hashed.hexdigest()

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from state.interner import Written, pack_strings
-from state.kernel import kernel
+from state.kernel import kernel, kernel_part
 from state.policy.base import Choices
 from state.ranking.features import N_FEATURES, Featured
 from state.reranking.rerank import NO_FACTORS
@@ -129,10 +129,12 @@ def render(
     ends = np.zeros(rows + 1, np.int64)
     np.cumsum(choices.sizes, out=ends[1:])
     hashes, propensities = np.empty(ends[-1], np.uint32), np.empty(ends[-1], np.float32)
-    products = np.empty(rows)
+    products, item_ends = np.empty(rows), np.empty(rows, np.int64)
     joined, name_ends = _join_names(written.text, written.ends, ranked.items, ranked.counts)
     featured_items, values = (_NO_ITEMS, _NO_VALUES) if featured is None else featured[:2]
-    items, item_ends = _render(
+    most = names.most + (_FEATURES_BYTES if values.size else 0)
+    items = np.empty(_most_bytes(written.ends, ranked.items, choices.indices, ends, most), np.uint8)
+    _render(
         written.text,
         written.ends,
         written.hashes,
@@ -142,14 +144,16 @@ def render(
         factors,
         choices.indices,
         choices.propensities,
-        *names,
+        *names[:2],
         ends,
-        hashes,
-        propensities,
-        products,
         featured_items,
         values,
         expected,
+        items,
+        item_ends,
+        hashes,
+        propensities,
+        products,
     )
     return Rendered(
         items.data,
@@ -185,7 +189,7 @@ def _join_names(text: Buffer, ends: Longs, items: Ints, counts: Ints) -> tuple[B
     return buffer, buffer_ends
 
 
-@kernel
+@kernel_part
 def _render(
     text: Buffer,
     text_ends: Longs,
@@ -198,19 +202,17 @@ def _render(
     propensities: Floats,
     names: Buffer,
     name_ends: Longs,
-    most: int,
     ends: Longs,
-    hashes: Hashes,
-    flat_propensities: Floats,
-    products: Doubles,
     featured: Ints,
     values: Floats,
     expected: Floats,
-) -> tuple[Buffer, Longs]:
-    """Write each row's items; fill `hashes`, `flat_propensities` and `products` as in `Rendered`."""
-    most += _FEATURES_BYTES if values.size else 0
-    buffer = np.empty(_most_bytes(text_ends, candidates, indices, ends, most), np.uint8)
-    buffer_ends = np.empty(products.size, np.int64)
+    buffer: Buffer,
+    buffer_ends: Longs,
+    hashes: Hashes,
+    flat_propensities: Floats,
+    products: Doubles,
+) -> None:
+    """Write each row's items to `buffer`, and fill what follows it as in `Rendered`."""
     at = 0
     for row in range(products.size):
         product = 1.0
@@ -230,7 +232,7 @@ def _render(
             at = _put(buffer, at, _SOURCES)
             at = _put_numbers(buffer, at, names, name_ends, contributions[row, index], 0.0)
             at = _put(buffer, at, _LIST_END)
-            if factors.size and (factors[row, index] != 1.0).any():
+            if factors.size and _has_other(factors[row, index], 1.0):
                 at = _put(buffer, at, _RULES)
                 at = _put_numbers(buffer, at, _PIECES, _FACTOR_ENDS, factors[row, index], 1.0)
                 at = _put(buffer, at, _LIST_END)
@@ -247,10 +249,9 @@ def _render(
         at += 1
         buffer_ends[row] = at
         products[row] = product
-    return buffer, buffer_ends
 
 
-@kernel
+@kernel_part
 def _most_bytes(text_ends: Longs, candidates: Ints, indices: Ints, ends: Longs, most: int) -> int:
     """What the JSON of all slates may need at most."""
     size = 2 * (ends.size - 1) + ends[-1] * (_ITEM_BYTES + most)
@@ -261,7 +262,7 @@ def _most_bytes(text_ends: Longs, candidates: Ints, indices: Ints, ends: Longs, 
     return int(size)
 
 
-@kernel
+@kernel_part
 def _put(buffer: Buffer, at: int, piece: int) -> int:
     """Write a piece; returns where it ends, as all that follow do."""
     for i in range(_PIECE_ENDS[piece - 1], _PIECE_ENDS[piece]):
@@ -270,7 +271,16 @@ def _put(buffer: Buffer, at: int, piece: int) -> int:
     return at
 
 
-@kernel
+@kernel_part
+def _has_other(numbers: Floats, nothing: float) -> bool:
+    """Whether one of the numbers is not `nothing`."""
+    others = 0
+    for number in numbers:
+        others += number != nothing
+    return others > 0
+
+
+@kernel_part
 def _put_numbers(
     buffer: Buffer, at: int, names: Buffer, name_ends: Longs, numbers: Floats, nothing: float
 ) -> int:
@@ -290,7 +300,7 @@ def _put_numbers(
     return at
 
 
-@kernel
+@kernel_part
 def _put_signed(buffer: Buffer, at: int, number: np.float32) -> int:
     """Write a finite number of either sign."""
     if number < 0.0:
@@ -299,7 +309,7 @@ def _put_signed(buffer: Buffer, at: int, number: np.float32) -> int:
     return write_number(buffer, at, abs(number))
 
 
-@kernel
+@kernel_part
 def _put_features(buffer: Buffer, at: int, featured: Ints, item: int, values: Floats) -> int:
     """Write the features [features, lanes] of the candidate that is this item; none of any other item."""
     at = _put(buffer, at, _FEATURES)
@@ -314,12 +324,13 @@ def _put_features(buffer: Buffer, at: int, featured: Ints, item: int, values: Fl
     return _put(buffer, at, _LIST_END)
 
 
-@kernel
+@kernel_part
 def put_text(buffer: Buffer, at: int, text: Buffer) -> int:
     """Write what stands between the quotes of a JSON string."""
     for byte in text:
         if byte < _SPACE:
-            buffer[at : at + 4] = _UNICODE
+            for i in range(_UNICODE.size):
+                buffer[at + i] = _UNICODE[i]
             buffer[at + 4] = _HEX[byte >> 4]
             buffer[at + 5] = _HEX[byte & 15]
             at += 6

@@ -6,7 +6,7 @@ import numpy as np
 from msgspec import UNSET, Raw, UnsetType
 
 from state.interner import Written, pack_strings
-from state.kernel import kernel
+from state.kernel import kernel, kernel_part
 from state.policy.context import CONTEXT_SET, CONTEXT_SIZE, Contexts
 from state.render import put_text
 from state.retrieval.arrays import Floats, Ints, Longs
@@ -89,7 +89,7 @@ def _render(
     return buffer, ends
 
 
-@kernel
+@kernel_part
 def _put(buffer: Buffer, at: int, piece: int) -> int:
     """Write a piece; returns where it ends, as the next does."""
     for i in range(_PIECE_ENDS[piece - 1], _PIECE_ENDS[piece]):
@@ -98,7 +98,7 @@ def _put(buffer: Buffer, at: int, piece: int) -> int:
     return at
 
 
-@kernel
+@kernel_part
 def _put_base64(buffer: Buffer, at: int, data: Buffer) -> int:
     """Write bytes in base 64, padded (RFC 4648, section 4)."""
     for i in range(0, data.size, 3):

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from state.kernel import kernel
+from state.kernel import kernel_part
 
 Buffer: TypeAlias = NDArray[np.uint8]
 
@@ -32,7 +32,7 @@ _TEN: Final = np.uint64(10)
 _ZERO, _DOT, _E, _MINUS = (np.uint8(ord(sign)) for sign in "0.e-")
 
 
-@kernel
+@kernel_part
 def shortest(value: np.float32) -> tuple[int, int]:
     """Digits without a zero at their end, and scale, of a finite number that is not negative."""
     if value == np.float32(0.0):
@@ -49,14 +49,14 @@ def shortest(value: np.float32) -> tuple[int, int]:
     return _stripped(int(np.rint(number * power_of_ten(scale))), scale)
 
 
-@kernel
+@kernel_part
 def write_number(buffer: Buffer, at: int, value: np.float32) -> int:
     """Write a finite number that is not negative to `buffer` from `at` on; returns where it ends."""
     digits, scale = shortest(value)
     return write_decimal(buffer, at, digits, scale)
 
 
-@kernel
+@kernel_part
 def write_decimal(buffer: Buffer, at: int, digits: int, scale: int) -> int:
     """Write `digits / 10**scale`, as `shortest` gives them; returns where it ends."""
     count = _count(digits)
@@ -88,7 +88,7 @@ def write_decimal(buffer: Buffer, at: int, digits: int, scale: int) -> int:
     return _write_digits(buffer, at, digits, count, count)
 
 
-@kernel
+@kernel_part
 def write_whole(buffer: Buffer, at: int, number: int) -> int:
     """Write a whole number that is not negative; returns where it ends."""
     count = _count(number)
@@ -109,13 +109,13 @@ def as_double(value: float) -> float:
     return float(f"{digits}e{-scale}")
 
 
-@kernel
+@kernel_part
 def power_of_ten(power: int) -> float:
     """10**power as a double, for a power in [-64, 63]."""
     return float(_POWERS[_MOST_POWER + power])
 
 
-@kernel
+@kernel_part
 def _first_digit(number: float) -> int:
     """Power of ten of the first digit."""
     first = 0 if number >= 1.0 else -4 if number >= 1e-4 else -12 if number >= 1e-12 else _LEAST_FIRST
@@ -124,7 +124,7 @@ def _first_digit(number: float) -> int:
     return first
 
 
-@kernel
+@kernel_part
 def _stripped(digits: int, scale: int) -> tuple[int, int]:
     while digits % 10 == 0:
         digits //= 10
@@ -132,7 +132,7 @@ def _stripped(digits: int, scale: int) -> tuple[int, int]:
     return digits, scale
 
 
-@kernel
+@kernel_part
 def _count(digits: int) -> int:
     """How many digits a number has."""
     count, least = 1, 10
@@ -142,7 +142,7 @@ def _count(digits: int) -> int:
     return count
 
 
-@kernel
+@kernel_part
 def _write_digits(buffer: Buffer, at: int, digits: int, count: int, before: int) -> int:
     """Write `count` digits with a point after `before` of them, if any follow; returns the end."""
     end = at + count + (1 if before < count else 0)

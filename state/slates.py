@@ -135,7 +135,7 @@ class Slates(Sequence[Slate]):
         """Contexts of a slate's items; no bytes where it keeps none."""
         start, end = self._ends[number], self._ends[number + 1]
         rows = self._contexts[CONTEXT_SIZE * start : CONTEXT_SIZE * end]
-        return rows if any(rows) else b""
+        return b"" if rows == bytes(len(rows)) else rows
 
     def propensities_by_policy(self) -> dict[str, Floats]:
         """Propensities of all items, by the policy that drew them."""

@@ -6,7 +6,7 @@ this one included, through the log.
 """
 
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -46,6 +46,8 @@ class Decide(Protocol):
         """
         ...
 
+
+_NOTHING_LEARNED: Final[Sequence[tuple[Any, ...]]] = ((),) * len(Learned._fields)
 
 _Folded: TypeAlias = tuple[str, Event, bool]
 """State key, event, and whether it asks for a slate."""
@@ -190,7 +192,8 @@ def delta_of(
     """
     index: dict[str, int] = {}
     learned = outcome.learned
-    item = tuple(index.setdefault(lesson.item_id, len(index)) for lesson in learned)
+    item_ids, sessions, times, types = zip(*learned, strict=True) if learned else _NOTHING_LEARNED
+    item = tuple([index.setdefault(item_id, len(index)) for item_id in item_ids])
     return Delta(
         partition=partition,
         spans=tuple(spans),
@@ -200,8 +203,8 @@ def delta_of(
         slates=len(outcome.slates),
         items=tuple(index),
         item=item,
-        session=tuple(lesson.session_key for lesson in learned),
-        time=tuple(lesson.time for lesson in learned),
-        type=tuple(lesson.type_code for lesson in learned),
+        session=sessions,
+        time=times,
+        type=types,
         exposures=pack_exposures(outcome.exposed),
     )

@@ -123,16 +123,22 @@ def shop_needs(settings: Settings) -> list[Need]:
 
 
 def analyst_needs(settings: Settings) -> list[Need]:
-    """Of the commands that read: inspect, audit, export, ope, experiment, replay-state."""
-    return [*(Need(TOPIC, name, READ) for name in _all(settings)), *_configs(settings)]
+    """Of the commands that read: inspect, audit, export, ope, experiment, replay-state.
+
+    To see whether workers run, the group as well.
+    """
+    return [
+        *(Need(TOPIC, name, READ) for name in _all(settings)),
+        *_configs(settings),
+        Need(GROUP, settings.app_id, DESCRIBE),
+    ]
 
 
 def api_needs(settings: Settings) -> list[Need]:
-    """Of `freshslate api`: what an operator does, items to be written, and a look at the workers' group."""
+    """Of `freshslate api`: what an operator does, and items to be written."""
     return [
         *operator_needs(settings),
         Need(TOPIC, settings.items_topic, WRITE),
-        Need(GROUP, settings.app_id, DESCRIBE),
     ]
 
 
@@ -146,6 +152,16 @@ def operator_needs(settings: Settings) -> list[Need]:
     ]
 
 
+def mover_needs(settings: Settings) -> list[Need]:
+    """Of `freshslate topics move`, of the new topics; of the old ones it is an analyst who sees the group."""
+    written = [name for name in settings.own_topics if name != settings.dlq_topic]
+    return [
+        *setup_needs(settings),
+        *analyst_needs(settings),
+        *(Need(TOPIC, name, WRITE) for name in written),
+    ]
+
+
 ROLES: Final[Mapping[str, Callable[[Settings], list[Need]]]] = {
     "worker": worker_needs,
     "monitor": monitor_needs,
@@ -154,6 +170,7 @@ ROLES: Final[Mapping[str, Callable[[Settings], list[Need]]]] = {
     "analyst": analyst_needs,
     "api": api_needs,
     "operator": operator_needs,
+    "mover": mover_needs,
 }
 """By the name that `deploy/kafka/acls.py` and docs/security.md give it."""
 

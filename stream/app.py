@@ -66,7 +66,9 @@ class App(faust.App):  # type: ignore[misc]  # untyped base
             await self.crash(error)
 
     async def on_stop(self) -> None:
-        """Finish the running cycle, then leave the group."""
+        """Finish the running cycle, then leave the group; a worker process does not wait for ever."""
+        if self.in_worker:
+            self.worker.stopping.begin()
         await self.worker.stop()
         await super().on_stop()
 

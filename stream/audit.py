@@ -89,6 +89,15 @@ class Report(Struct, kw_only=True):
         return not any(wrong)
 
 
+class Differences(Struct):
+    """What an audit compares and finds different, for who wants to know in which way."""
+
+    profiles: list[tuple[bytes | None, bytes | None]] = []
+    """As folded, as found; None where there is none."""
+    rewards: list[tuple[Counter[bytes], Counter[bytes]]] = []
+    """By partition: those missing in the topic, those too many."""
+
+
 class _Published:
     """Looks up what was published where the engine would decide; `state.step.Decide`."""
 
@@ -147,7 +156,7 @@ class _Partition(Struct):
     """Profiles that were moved here before the first event (`stream/move.py`)."""
 
 
-async def audit(settings: Settings) -> Report:
+async def audit(settings: Settings, *, differences: Differences | None = None) -> Report:
     """Read all topics and compare them with a fold of the inputs.
 
     What was moved here from other topics is left out, but for profiles: the fold begins with them.
@@ -155,6 +164,7 @@ async def audit(settings: Settings) -> Report:
 
     Args:
         settings: of the workers.
+        differences: is filled.
 
     Raises:
         aiokafka.errors.KafkaError: the broker does not answer.
@@ -168,7 +178,7 @@ async def audit(settings: Settings) -> Report:
         version=version("freshslate"),
     )
     for number, partition in (await _read(settings)).items():
-        _check(number, partition, engine, report)
+        _check(number, partition, engine, report, differences or Differences())
     return report
 
 
@@ -215,7 +225,7 @@ async def _own(there: Where, topic: str) -> AsyncIterator[Record]:
             yield record
 
 
-def _check(number: int, partition: _Partition, engine: Engine, report: Report) -> None:
+def _check(n: int, partition: _Partition, engine: Engine, report: Report, told: Differences) -> None:
     """Fold one partition again and compare."""
     by_id = _slates(partition, report)
     published = _Published(by_id)
@@ -226,7 +236,7 @@ def _check(number: int, partition: _Partition, engine: Engine, report: Report) -
     dead: Counter[tuple[bytes | None, bytes | None]] = Counter()
     tombstones: Counter[bytes | None] = Counter()
     for runs in _cycles(partition, report):
-        result = work(number, runs, memory, replay)
+        result = work(n, runs, memory, replay)
         for key, value in result.changelog:
             if not key.startswith(b"\x00"):
                 _keep(memory.rows, key, value)
@@ -249,7 +259,8 @@ def _check(number: int, partition: _Partition, engine: Engine, report: Report) -
     report.forgotten += partition.tombstones.total()
     report.forgotten_different += difference(tombstones, partition.tombstones)
     report.longest_gap_seconds = max(report.longest_gap_seconds, _longest_gap_ms(partition) / 1000)
-    _compare_profiles(number, memory.rows, partition, report)
+    told.rewards.append((rewards - partition.rewards, partition.rewards - rewards))
+    told.profiles += _compare_profiles(n, memory.rows, partition, report)
 
 
 def _unasked(by_id: Mapping[str, Slate], asked: set[str], partition: _Partition) -> int:
@@ -263,8 +274,8 @@ def _unasked(by_id: Mapping[str, Slate], asked: set[str], partition: _Partition)
 
 def _compare_profiles(
     number: int, folded: Mapping[bytes, bytes], partition: _Partition, report: Report
-) -> None:
-    """Compare the fold's profiles with the changelog's.
+) -> list[tuple[bytes | None, bytes | None]]:
+    """Compare the fold's profiles with the changelog's; those that differ.
 
     The heartbeat's is left out where one was on its way while the topics were read.
     """
@@ -276,6 +287,7 @@ def _compare_profiles(
         different.discard(beat)
     report.profiles_compared += len(users - {beat})
     report.profiles_different += len(different)
+    return [(folded.get(user), partition.profiles.get(user)) for user in sorted(different)]
 
 
 def _folded_ends(partition: _Partition) -> dict[str, int]:

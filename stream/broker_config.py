@@ -35,6 +35,11 @@ class Listener(NamedTuple):
     """PEM file of the authority of clients' certificates, which are then asked for."""
     advertised: int | None = None
     """Port that clients are told to connect to, where a proxy is before it."""
+    reauth_ms: int | None = None
+    """How long a connection may live, or the rest of its token's life if that is shorter; of SASL.
+
+    Without it, connections outlive the tokens that they were made with.
+    """
 
 
 class Secured(NamedTuple):
@@ -81,6 +86,8 @@ class Secured(NamedTuple):
             found[prefix + "sasl.enabled.mechanisms"] = ",".join(listener.mechanisms)
         for mechanism in listener.mechanisms:
             found[f"{prefix}{mechanism.lower()}.sasl.jaas.config"] = self._login(mechanism)
+            if listener.reauth_ms is not None:
+                found[f"{prefix}{mechanism.lower()}.connections.max.reauth.ms"] = listener.reauth_ms
         return found
 
     def _login(self, mechanism: str) -> str:

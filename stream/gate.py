@@ -5,14 +5,19 @@ again after 0.1 s. A worker has some eight clients. Here the first refusal stand
 of this process, and the broker is not asked again before.
 """
 
+import logging
 import ssl
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
 import aiokafka.client
+import aiokafka.conn
+from aiokafka.conn import OAuthAuthenticator
 from aiokafka.conn import create_conn as connect
 from aiokafka.errors import IllegalSaslStateError, SaslAuthenticationFailed, UnsupportedSaslMechanismError
+
+log = logging.getLogger(__name__)
 
 PAUSE_SECONDS: Final = 5.0
 """How long a refusal stands."""
@@ -49,10 +54,37 @@ class Gate:
         try:
             connection = await connect(host, port, **arguments)
         except REFUSALS as error:
+            if refusal is None:
+                log.warning(
+                    "the Kafka broker at %s:%d refuses us: %s; asking again every %g s (docs/security.md)",
+                    host,
+                    port,
+                    error,
+                    PAUSE_SECONDS,
+                )
             self._refused[place] = (self._clock(), error)
             raise
         self._refused.pop(place, None)
         return connection
+
+
+class CheckedToken(OAuthAuthenticator):  # type: ignore[misc]  # untyped base
+    """Reads what the broker says of a token, which aiokafka takes for a yes whatever it is.
+
+    A broker that refuses one answers without an error code, and with the reason (RFC 7628, section 3.2.2);
+    aiokafka then believes to be let in, finds its next request unanswered, and tries again after 0.1 s.
+    """
+
+    async def step(self, payload: bytes | None) -> Any:
+        """Send the token, and then look at the answer.
+
+        Raises:
+            SaslAuthenticationFailed: The token is not taken.
+        """
+        if self._token_sent and payload:
+            message = "the broker does not take the token"
+            raise SaslAuthenticationFailed(message)
+        return await super().step(payload)
 
 
 _GATE: Final = Gate()
@@ -61,3 +93,4 @@ _GATE: Final = Gate()
 def guard() -> None:
     """Let all of aiokafka's clients of this process connect through one gate; safe to call again."""
     aiokafka.client.create_conn = _GATE.connect
+    aiokafka.conn.OAuthAuthenticator = CheckedToken

@@ -27,6 +27,8 @@ from stream.security_settings import OAUTH, PROTOCOL, SASL, TLS
 
 ANSWER_SECONDS: Final = 5.0
 """How long a broker may take for each answer."""
+CLOSE_SECONDS: Final = 1.0
+"""How long to wait until a connection is closed."""
 MOST_BROKERS: Final = 3
 """Of a cluster, that are visited before a process starts."""
 ADVERTISED: Final = (
@@ -154,14 +156,10 @@ async def _visit(there: Connection, host: str, port: int) -> Set[tuple[str, int]
     try:
         # A listener that wants a certificate or a password says so at the first real question.
         answer = await connection.send(MetadataRequest([]))
-        if not answer.brokers and there.security.get("sasl_mechanism") == OAUTH:
-            # The client takes the refusal of a token for a success; the answer to its next request is the
-            # rest of that refusal.
-            message = "the broker does not take the token"
-            raise SaslAuthenticationFailed(message)
         return {(each[1], each[2]) for each in answer.brokers}
     finally:
-        connection.close()
+        # Over TLS both sides say farewell; who ends before that leaves an open socket behind.
+        await asyncio.wait([connection.close()], timeout=CLOSE_SECONDS)
 
 
 def _plain(error: BaseException) -> str:

@@ -38,6 +38,14 @@ class OperatorSettings(BaseModel):
     stall_seconds: float = setting(
         60.0, "s", "A worker that has input waiting and commits nothing for so long is unhealthy.", gt=0
     )
+    stop_seconds: float = setting(
+        20.0,
+        "s",
+        "A worker that is told to stop and waits for so long, for a broker or for a restore, ends "
+        "nonetheless, with exit code 143 (docs/operations.md). Orchestrators have to give it more.",
+        gt=0,
+        le=55,
+    )
     lag_poll_seconds: float = setting(
         5.0, "s", "Time between two looks at how far the input topics reach.", gt=0
     )

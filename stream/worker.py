@@ -41,6 +41,7 @@ from state.shortest import as_double
 from state.step import Decide, StepRules
 from stream import faults
 from stream.app import AppInput
+from stream.beside import ended
 from stream.cluster import check_cluster
 from stream.config import DAY, Settings
 from stream.connection import connection
@@ -63,6 +64,7 @@ from stream.ranker import RankerFollower
 from stream.replica import Replica
 from stream.rules_file import RulesFile
 from stream.sizes import measure_build, measure_disk, measure_ranker, measure_sizes
+from stream.stopping import Stopping
 from stream.transaction import Publisher, TransactionalPublisher
 from stream.watched_file import WatchedFile
 from stream.work import Engine, work
@@ -96,6 +98,7 @@ class Worker:
         self._transactional_id = f"{settings.app_id}-{uuid.uuid4().hex}"
         self._former = sign(folder, self._transactional_id)
         self.metrics = WorkerMetrics()
+        self.stopping = Stopping(settings.stop_seconds)
         self._plugged = plugged_sources(settings.sources, self.metrics)
         self.replica = Replica(
             connection(settings),
@@ -182,16 +185,20 @@ class Worker:
 
     async def stop(self) -> None:
         """Finish the running cycle and let go; safe to call at any time."""
+        restoring = sorted(self.partitions.restoring)
+        self.stopping.waits_for = (
+            f"partitions {restoring} to be restored" if restoring else "the running cycle to be committed"
+        )
         await self.loop.stop()
-        for task in self._tasks:
-            task.cancel()
+        self.stopping.waits_for = "the readers of models to end"
         if self._tasks:
             log.info("%s", told(self.metrics))
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(self._tasks)
         if self._tasks:
             log.info("stopped")
         self._tasks = []
         self._lock.release()
+        self.stopping.waits_for = "the group to be left"
 
 
 def calm_collector() -> None:

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from state.kernel import kernel
+from state.kernel import kernel, kernel_part
 from state.policy.base import Choices, Ints, Longs, Scores, version_of
 from state.policy.limits import Limits, count_in
 from state.seeds import advance, uniform
@@ -118,7 +118,7 @@ def _draw_all(
         _draw(weights[row, : counts[row]], temperature, seeds[row], keys, chosen[row], propensities[row])
 
 
-@kernel
+@kernel_part
 def _draw(
     weights: npt.NDArray[np.float64],
     temperature: float,
@@ -132,7 +132,9 @@ def _draw(
     k = min(chosen.size, n)
     if k == 0:
         return
-    top = weights.max()
+    top = 0.0
+    for score in weights:
+        top = max(top, score)
     state = np.uint64(seed)
     rest = 0.0  # sum of the weights of the candidates outside the slate
     for i in range(n):
@@ -159,7 +161,7 @@ def _draw(
         propensities[j] = w / left
 
 
-@kernel
+@kernel_part
 def _insert(
     keys: npt.NDArray[np.float64], chosen: npt.NDArray[np.int32], last: int, key: float, index: int
 ) -> None:

@@ -83,15 +83,15 @@ def seen_items(
             left_out["other_context" if exposures.context else "no_context"] += len(exposures.slate)
             continue
         its_context = _contexts_of(exposures, delta.partition)
-        slate = np.array(exposures.slate, np.int64)
-        its_times = np.array(exposures.times, np.int64)[slate]
+        slate = as_longs(exposures.slate)
+        its_times = as_longs(exposures.times)[slate]
         kept = its_context[:, 0] != 0  # the first number is always 1
         if logged:
             is_ahead = its_times > logged[number] + AHEAD_MS
             left_out["ahead"] += int(is_ahead.sum())
             kept &= ~is_ahead
         left_out["no_context"] += int((its_context[:, 0] == 0).sum())
-        its_slots = np.array([slot_of(name) for name in exposures.scenarios or [ALL] * len(exposures.times)])
+        its_slots = as_longs([slot_of(name) for name in exposures.scenarios or [ALL] * len(exposures.times)])
         slots.append(its_slots[slate][kept])
         times.append(its_times[kept])
         contexts.append(its_context[kept])

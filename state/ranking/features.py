@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from state.kernel import kernel
+from state.kernel import kernel, kernel_part
 from state.ranking.trees import LANES
 from state.retrieval.arrays import Floats, Ints, Longs
 from state.retrieval.blend import Query, Ranked
@@ -153,7 +153,7 @@ def _featurise(
         start = end
 
 
-@kernel
+@kernel_part
 def _place(item: int, found: Ints, place_of: Ints) -> int:
     """Place of an item among the candidates, -1 where it is none."""
     if item < 0:
@@ -162,7 +162,7 @@ def _place(item: int, found: Ints, place_of: Ints) -> int:
     return int(place) if 0 <= place < found.size and found[place] == item else -1
 
 
-@kernel
+@kernel_part
 def _most_popular(popularity: Popularity) -> float:
     """Score of the most popular recommendable item."""
     most = 0.0
@@ -171,7 +171,7 @@ def _most_popular(popularity: Popularity) -> float:
     return most
 
 
-@kernel
+@kernel_part
 def _judge(popularity: Popularity, sessions_of: Ints, most: float, found: Ints, table: Floats) -> None:
     """What is known of an item, whoever asks."""
     for i in range(found.size):
@@ -182,7 +182,7 @@ def _judge(popularity: Popularity, sessions_of: Ints, most: float, found: Ints, 
         table[_TREND, i] = share / max(1, sessions_of[item])
 
 
-@kernel
+@kernel_part
 def _scale(scores: Floats, contributions: Floats, table: Floats) -> None:
     """What the blend said, relative to its best candidate."""
     count = table.shape[1]
@@ -194,7 +194,7 @@ def _scale(scores: Floats, contributions: Floats, table: Floats) -> None:
             table[_FIRST_SOURCE + source, i] = contributions[i, source] * scale
 
 
-@kernel
+@kernel_part
 def _recall(history: Ints, found: Ints, place_of: Ints, backs: Floats) -> None:
     """How far back in former sessions each candidate was."""
     backs[:] = 0.0
@@ -204,7 +204,7 @@ def _recall(history: Ints, found: Ints, place_of: Ints, backs: Floats) -> None:
             backs[place] = history.size - at
 
 
-@kernel
+@kernel_part
 def _turn(session: Ints, found: Ints, place_of: Ints, table: Floats) -> None:
     """How the session turned to each candidate, and how long and varied it is."""
     seen, backs = table[_SEEN], table[_SEEN_BACK]
@@ -226,7 +226,7 @@ def _turn(session: Ints, found: Ints, place_of: Ints, table: Floats) -> None:
     table[_LAST_SEEN, :] = last_seen
 
 
-@kernel
+@kernel_part
 def _follow(rules: Rules, session: Ints, found: Ints, place_of: Ints, table: Floats) -> None:
     """Which share of the rules of the session's two latest items leads to each candidate."""
     for back in range(2):

@@ -10,7 +10,7 @@ of that level, or -1.
 
 import numpy as np
 
-from state.kernel import kernel
+from state.kernel import kernel_part
 from state.retrieval.arrays import Ints, Longs
 
 FIRST_BLOCK = 8
@@ -24,13 +24,13 @@ def new_heap() -> Longs:
     return heap
 
 
-@kernel
+@kernel_part
 def block_size(level: int, limit: int) -> int:
     """Entries of a block of this level in an arena whose lists hold at most `limit`."""
     return int(min(FIRST_BLOCK << level, limit))
 
 
-@kernel
+@kernel_part
 def take_block(entries: Ints, heap: Longs, level: int, limit: int) -> int:
     """Offset of a block for use; the caller has made sure that the arena has room for one."""
     first = int(heap[1 + level])
@@ -42,7 +42,7 @@ def take_block(entries: Ints, heap: Longs, level: int, limit: int) -> int:
     return first
 
 
-@kernel
+@kernel_part
 def free_block(entries: Ints, heap: Longs, level: int, offset: int) -> None:
     """Give a block back; its entries are lost."""
     entries[offset] = heap[1 + level]

@@ -5,11 +5,12 @@ score(x) = repeat(x) * sum over sources of weight_s * score_s(x) / max(score_s),
 """
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from state.kernel import kernel
+from state.kernel import kernel, kernel_part
 from state.retrieval.arrays import Bytes, Floats, Ints, Longs
 from state.retrieval.box import Box
 from state.retrieval.category import add_category
@@ -17,6 +18,7 @@ from state.retrieval.content import Content, add_content
 from state.retrieval.flags import CURRENT, EARLIER, EXCLUDED, RECALLED
 from state.retrieval.history import add_history
 from state.retrieval.hour import Hours, add_hour
+from state.retrieval.lessons import as_longs
 from state.retrieval.popularity import Popularity, add_popular, relative_scores
 from state.retrieval.rules import Rules, add_rules
 from state.retrieval.selection import select_top
@@ -127,10 +129,10 @@ def _columns(models: "Models", queries: Sequence[Query]) -> Queries:
         own.append(sequence_of(session_key))
         times.append(now)
     return Queries(
-        np.array([id_of(item_id, -1) for item_id in entries], np.int32),
-        np.array(ends, np.int64).reshape(-1, 3),
-        np.array(own, np.int64),
-        np.array(times, np.int64),
+        as_longs(list(map(id_of, entries, repeat(-1)))).astype(np.int32),
+        as_longs(ends).reshape(-1, 3),
+        as_longs(own),
+        as_longs(times),
     )
 
 
@@ -155,7 +157,7 @@ def rank_all(
     # Once for all queries: numba counts the references of every array of a part each time it is taken out.
     index, rules, popularity, hours, content = box.sessions, box.rules, box.popularity, box.hours, box.content
     weights, scratch = box.weights, box.scratch
-    relative = relative_scores(popularity)
+    relative, factors = relative_scores(popularity), np.empty(COLUMNS, np.float32)
     newest, recalled = np.empty(entries.size, np.int32), np.empty(weights.history.steps.size, np.int32)
     flags = scratch.flags
     start = 0
@@ -172,12 +174,14 @@ def rank_all(
         count = _score_by_items(
             index, popularity, hours, content, weights, scratch, relative, session, history, now[n], count
         )
-        counts[n] = _rank(popularity, weights, scratch, count, untried, items[n], scores[n], contributions[n])
+        counts[n] = _rank(
+            popularity, weights, scratch, count, untried, factors, items[n], scores[n], contributions[n]
+        )
         _clear(scratch, entries[start:end], count)
         start = end
 
 
-@kernel
+@kernel_part
 def _score_by_sessions(
     index: SessionIndex, rules: Rules, weights: Weights, scratch: Scratch, session: Ints, own: int
 ) -> int:
@@ -196,7 +200,7 @@ def _score_by_sessions(
     return count
 
 
-@kernel
+@kernel_part
 def _score_by_items(
     index: SessionIndex,
     popularity: Popularity,
@@ -227,7 +231,7 @@ def _score_by_items(
     return count
 
 
-@kernel
+@kernel_part
 def _clear(scratch: Scratch, entries: Ints, count: int) -> None:
     """Leave the work space as the next query needs it."""
     for entry in entries:
@@ -240,7 +244,7 @@ def _clear(scratch: Scratch, entries: Ints, count: int) -> None:
             scratch.scores[item, source] = 0.0
 
 
-@kernel
+@kernel_part
 def _newest(entries: Ints, start: int, end: int, newest: Ints, flags: Bytes, flag: int) -> int:
     """Write the known items of a part of `entries` to `newest`, newest first and each once; returns how many.
 
@@ -256,20 +260,24 @@ def _newest(entries: Ints, start: int, end: int, newest: Ints, flags: Bytes, fla
     return count
 
 
-@kernel
+@kernel_part
 def _rank(
     popularity: Popularity,
     weights: Weights,
     scratch: Scratch,
     count: int,
     untried: Ints,
+    factors: Floats,
     items: Ints,
     scores: Floats,
     contributions: Floats,
 ) -> int:
-    """Write the best of the first `count` touched items in order, each with its sources; returns how many."""
+    """Write the best of the first `count` touched items in order, each with its sources; returns how many.
+
+    `factors` [sources] is work space.
+    """
     by_item, flags, touched, values = scratch.scores, scratch.flags, scratch.touched, scratch.values
-    factors = _factors(by_item, touched, count, weights.blend)
+    _scale(by_item, touched, count, weights.blend, factors)
     current, earlier = weights.repeat_current, weights.repeat_earlier
     kept = 0
     for i in range(count):
@@ -297,10 +305,10 @@ def _rank(
     return filled
 
 
-@kernel
-def _factors(by_item: Floats, touched: Ints, count: int, weights: Floats) -> Floats:
-    """[sources] weight over the largest score, for each source."""
-    factors = np.zeros(COLUMNS, np.float32)
+@kernel_part
+def _scale(by_item: Floats, touched: Ints, count: int, weights: Floats, factors: Floats) -> None:
+    """Write to `factors` [sources] the weight over the largest score, for each source."""
+    factors[:] = 0.0
     for i in range(count):
         row = touched[i]
         for source in range(COLUMNS):
@@ -308,10 +316,9 @@ def _factors(by_item: Floats, touched: Ints, count: int, weights: Floats) -> Flo
     for source in range(COLUMNS):
         if factors[source] > 0.0:
             factors[source] = weights[source] / factors[source]
-    return factors
 
 
-@kernel
+@kernel_part
 def _repeat(flag: int, current: float, earlier: float) -> float:
     if flag & CURRENT:
         return current
@@ -320,7 +327,7 @@ def _repeat(flag: int, current: float, earlier: float) -> float:
     return 1.0
 
 
-@kernel
+@kernel_part
 def _sort(
     touched: Ints, values: Floats, ranked: Ints, found: int, keys: Longs, items: Ints, scores: Floats
 ) -> None:
@@ -340,7 +347,7 @@ def _sort(
         items[i] = _LARGEST - (keys[i] & _LARGEST)
 
 
-@kernel
+@kernel_part
 def _fill(untried: Ints, flags: Bytes, items: Ints, found: int) -> int:
     """Add untried items after the `found` ranked ones; returns how many there are then."""
     for item in untried:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from state.kernel import kernel
+from state.kernel import kernel_part
 from state.retrieval.arrays import Bytes, Floats, Ints
 from state.retrieval.config import ModelConfig
 from state.retrieval.flags import TOUCHED
@@ -31,7 +31,7 @@ def category_weights(config: ModelConfig) -> CategoryWeights:
     return CategoryWeights(steps=np.exp(-back / config.category_decay_steps).astype(np.float32))
 
 
-@kernel
+@kernel_part
 def interest(popularity: Popularity, weights: CategoryWeights, session: Ints, back: int) -> float:
     """What the session's interest in the category of its item `back` weighs.
 
@@ -50,7 +50,7 @@ def interest(popularity: Popularity, weights: CategoryWeights, session: Ints, ba
     return summed
 
 
-@kernel
+@kernel_part
 def add_category(
     popularity: Popularity,
     weights: CategoryWeights,

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from state.kernel import kernel
+from state.kernel import kernel_part
 from state.retrieval.arena import block_size, free_block, new_heap, take_block
 from state.retrieval.arrays import Bytes, Floats, Ints, Longs
 from state.retrieval.config import ModelConfig
@@ -83,7 +83,7 @@ def content_weights(config: ModelConfig) -> ContentWeights:
     )
 
 
-@kernel
+@kernel_part
 def describe(content: Content, limit: int, item: int, features: Ints) -> None:
     """Replace an item's features [n], ascending; none at all takes it out.
 
@@ -101,7 +101,7 @@ def describe(content: Content, limit: int, item: int, features: Ints) -> None:
         _list(content, features[place], item, limit)
 
 
-@kernel
+@kernel_part
 def _has(content: Content, item: int, features: Ints) -> bool:
     if content.size[item] != features.size:
         return False
@@ -111,7 +111,7 @@ def _has(content: Content, item: int, features: Ints) -> bool:
     return different == 0
 
 
-@kernel
+@kernel_part
 def _list(content: Content, feature: int, item: int, limit: int) -> None:
     """Put the item at the end of the feature's list, whose first gives way where it is full."""
     content.items_of[feature] += 1
@@ -134,7 +134,7 @@ def _list(content: Content, feature: int, item: int, limit: int) -> None:
     content.listed[feature] = listed + 1
 
 
-@kernel
+@kernel_part
 def _unlist(content: Content, feature: int, item: int) -> None:
     """Take the item out of the feature's list, if it is still in there."""
     content.items_of[feature] -= 1
@@ -147,7 +147,7 @@ def _unlist(content: Content, feature: int, item: int) -> None:
             break
 
 
-@kernel
+@kernel_part
 def _remove(content: Content, feature: int, place: int) -> None:
     start = content.offset[feature]
     left = content.listed[feature] - 1
@@ -156,7 +156,7 @@ def _remove(content: Content, feature: int, place: int) -> None:
     content.listed[feature] = left
 
 
-@kernel
+@kernel_part
 def add_content(
     content: Content,
     weights: ContentWeights,

@@ -1,12 +1,13 @@
 """Folding interactions into all sources: one kernel call for a batch of any size."""
 
-from state.kernel import kernel
+from state.kernel import kernel, kernel_part
 from state.retrieval.arrays import Ints, Longs
 from state.retrieval.box import Box
-from state.retrieval.hour import observe_hour
-from state.retrieval.popularity import observe_popularity
-from state.retrieval.rules import observe_sequence
-from state.retrieval.sessions import observe_session
+from state.retrieval.hour import Hours, observe_hour
+from state.retrieval.popularity import Popularity, observe_popularity
+from state.retrieval.rules import Rules, observe_sequence
+from state.retrieval.sessions import SessionIndex, observe_session
+from state.retrieval.weights import Weights
 
 
 @kernel
@@ -24,8 +25,36 @@ def fold(
     Stops early where an arena might not hold the next one, or where its time lies beyond the horizon: the
     caller makes room or rescales, and calls again. A sequence of -1 stands for no session.
     """
-    index, rules, popularity, hours = box.sessions, box.rules, box.popularity, box.hours
-    weights = box.weights
+    return _fold(
+        box.sessions,
+        box.rules,
+        box.popularity,
+        box.hours,
+        box.weights,
+        origin,
+        items,
+        sequences,
+        times,
+        types,
+        start,
+    )
+
+
+@kernel_part
+def _fold(
+    index: SessionIndex,
+    rules: Rules,
+    popularity: Popularity,
+    hours: Hours,
+    weights: Weights,
+    origin: int,
+    items: Ints,
+    sequences: Longs,
+    times: Longs,
+    types: Longs,
+    start: int,
+) -> int:
+    """See `fold`."""
     postings = index.postings.size - weights.sessions.postings
     targets = rules.target.size - 2 * weights.rules.steps.size * weights.rules.targets
     for i in range(start, items.size):

@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from state.kernel import kernel
+from state.kernel import kernel_part
 from state.retrieval.arrays import Bytes, Floats, Ints
 from state.retrieval.config import ModelConfig
 from state.retrieval.flags import TOUCHED
@@ -26,7 +26,7 @@ def history_weights(config: ModelConfig) -> HistoryWeights:
     return HistoryWeights(steps=np.exp(-back / config.history_decay_steps).astype(np.float32))
 
 
-@kernel
+@kernel_part
 def add_history(
     weights: HistoryWeights, history: Ints, scores: Floats, flags: Bytes, touched: Ints, count: int
 ) -> int:

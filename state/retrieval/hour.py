@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from state.kernel import kernel
+from state.kernel import kernel_part
 from state.retrieval.arrays import DAY_MS, Bytes, Doubles, Floats, Ints
 from state.retrieval.config import ModelConfig
 from state.retrieval.flags import TOUCHED
@@ -65,13 +65,13 @@ def hour_weights(config: ModelConfig) -> HourWeights:
     )
 
 
-@kernel
+@kernel_part
 def hour_of(time: int) -> int:
     """Hour of the day, UTC, of epoch milliseconds."""
     return int((time // _HOUR_MS) % HOURS)
 
 
-@kernel
+@kernel_part
 def observe_hour(
     hours: Hours, weights: HourWeights, origin: int, item: int, time: int, type_code: int
 ) -> None:
@@ -93,7 +93,7 @@ def observe_hour(
     put_entry(target, weight, 0, place, item, value)
 
 
-@kernel
+@kernel_part
 def add_hour(
     hours: Hours,
     weights: HourWeights,

@@ -37,11 +37,12 @@ def lessons(deltas: Iterable[Delta], known: Mapping[str, int], intern: Callable[
         if not len(delta.item) == len(delta.session) == len(delta.time) == len(delta.type):
             message = f"delta of partition {delta.partition}: item, session, time and type differ in length"
             raise ValueError(message)
-        # Nearly always all are known, and then no call per item is needed.
-        dense = cast("list[int]", list(map(known.get, delta.items)))
+        # Nearly all are known, and those need no call each.
+        dense = list(map(known.get, delta.items))
         if None in dense:
-            dense = [intern(item_id) for item_id in delta.items]
-        items.extend(map(dense.__getitem__, delta.item))
+            pairs = zip(delta.items, dense, strict=True)
+            dense = [intern(item_id) if number is None else number for item_id, number in pairs]
+        items.extend(map(cast("list[int]", dense).__getitem__, delta.item))
         sessions.extend(delta.session)
         times.extend(delta.time)
         types.extend(delta.type)

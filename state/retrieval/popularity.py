@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from state.kernel import kernel
+from state.kernel import kernel, kernel_part
 from state.retrieval.arrays import DAY_MS, Bytes, Doubles, Floats, Ints, Longs
 from state.retrieval.config import ModelConfig
 from state.retrieval.flags import TOUCHED
@@ -83,7 +83,7 @@ def popularity_weights(config: ModelConfig) -> PopularityWeights:
     )
 
 
-@kernel
+@kernel_part
 def observe_popularity(
     popularity: Popularity, weights: PopularityWeights, origin: int, item: int, time: int, type_code: int
 ) -> None:
@@ -93,7 +93,7 @@ def observe_popularity(
         offer(popularity, item)
 
 
-@kernel
+@kernel_part
 def offer(popularity: Popularity, item: int) -> None:
     """Put a recommendable item into the pools that it belongs in."""
     if popularity.recommendable[item]:
@@ -102,7 +102,7 @@ def offer(popularity: Popularity, item: int) -> None:
             _offer_to(popularity, item, popularity.category[item], _IN_CATEGORY)
 
 
-@kernel
+@kernel_part
 def _offer_to(popularity: Popularity, item: int, number: int, mark: int) -> None:
     score, pooled = popularity.score, popularity.pooled
     if pooled[item] & mark or score[item] <= popularity.floor[number]:
@@ -199,7 +199,7 @@ def relative_scores(popularity: Popularity) -> Floats:
     return relative
 
 
-@kernel
+@kernel_part
 def add_popular(
     popularity: Popularity, relative: Floats, scores: Floats, flags: Bytes, touched: Ints, count: int
 ) -> int:

@@ -7,14 +7,14 @@ wants the strongest targets reads the row's beginning.
 
 import numpy as np
 
-from state.kernel import kernel
+from state.kernel import kernel_part
 from state.retrieval.arrays import Floats, Ints
 
 # Places are unsigned here: numba looks at each signed index for a negative one, which keeps loops from
 # becoming vector instructions and moves of memory.
 
 
-@kernel
+@kernel_part
 def find_target(target: Ints, start: int, count: int, wanted: int) -> int:
     """Place of a target in the row of `count` entries from `start` on; -1 where it is not."""
     first, one, lanes = np.uint64(start), np.uint64(1), np.uint64(16)
@@ -34,7 +34,7 @@ def find_target(target: Ints, start: int, count: int, wanted: int) -> int:
     return -1
 
 
-@kernel
+@kernel_part
 def put_entry(target: Ints, weight: Floats, start: int, place: int, item: int, value: float) -> None:
     """Write an entry at its place of the row from `start` on, or as far up as its weight carries it."""
     first, one, end = np.uint64(start), np.uint64(1), np.uint64(start + place)

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from state.kernel import kernel
+from state.kernel import kernel_part
 from state.retrieval.arena import block_size, free_block, new_heap, take_block
 from state.retrieval.arrays import DAY_MS, Bytes, Doubles, Floats, Ints, Longs
 from state.retrieval.config import ModelConfig
@@ -90,7 +90,7 @@ def rule_weights(config: ModelConfig) -> RuleWeights:
     )
 
 
-@kernel
+@kernel_part
 def observe_sequence(
     rules: Rules, weights: RuleWeights, origin: int, item: int, before: Ints, time: int
 ) -> None:
@@ -105,7 +105,7 @@ def observe_sequence(
                 _strengthen(rules, item, other, share * weights.backward, weights.targets)
 
 
-@kernel
+@kernel_part
 def _strengthen(rules: Rules, item: int, target: int, share: float, limit: int) -> None:
     """R[item][target] += share; the weakest target gives way where the row is full."""
     start = rules.offset[item]
@@ -129,7 +129,7 @@ def _strengthen(rules: Rules, item: int, target: int, share: float, limit: int) 
     put_entry(rules.target, rules.weight, start, count, target, share)
 
 
-@kernel
+@kernel_part
 def _move_row(rules: Rules, item: int, limit: int) -> int:
     """Move a full row into a block of the next size; returns its offset."""
     old = rules.offset[item]
@@ -143,7 +143,7 @@ def _move_row(rules: Rules, item: int, limit: int) -> int:
     return new
 
 
-@kernel
+@kernel_part
 def add_rules(
     rules: Rules, weights: RuleWeights, session: Ints, scores: Floats, flags: Bytes, touched: Ints, count: int
 ) -> int:

@@ -7,7 +7,7 @@ of values is sorted instead.
 
 import numpy as np
 
-from state.kernel import kernel
+from state.kernel import kernel_part
 from state.retrieval.arrays import Floats, Ints
 
 BUCKETS = 256
@@ -15,7 +15,7 @@ FEW = 16
 """At most so many values are sorted; `BUCKETS` holds them."""
 
 
-@kernel
+@kernel_part
 def select_top(values: Floats, count: int, k: int, chosen: Ints, buckets: Ints) -> int:
     """Write the indices of the `k` largest of `values[:count]` to `chosen`, in index order.
 
@@ -49,7 +49,7 @@ def select_top(values: Floats, count: int, k: int, chosen: Ints, buckets: Ints) 
     return n
 
 
-@kernel
+@kernel_part
 def _kth_largest(bits: Ints, count: int, k: int, low: int, high: int, buckets: Ints) -> tuple[int, int]:
     """The k-th largest of `bits`, all in [low, high], and how many equal to it are in the top k."""
     first = np.int64(low)
@@ -76,7 +76,7 @@ def _kth_largest(bits: Ints, count: int, k: int, low: int, high: int, buckets: I
             return _kth_of_few(bits, count, wanted, int(first), int(last), buckets)
 
 
-@kernel
+@kernel_part
 def _kth_of_few(bits: Ints, count: int, k: int, first: int, last: int, largest: Ints) -> tuple[int, int]:
     """`_kth_largest` of those in [first, last]; `largest` is scratch for all of them."""
     found = 0

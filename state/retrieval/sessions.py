@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from state.kernel import kernel
+from state.kernel import kernel_part
 from state.retrieval.arena import block_size, free_block, new_heap, take_block
 from state.retrieval.arrays import DAY_MS, Bytes, Doubles, Floats, Ints, Longs
 from state.retrieval.config import ModelConfig
@@ -170,7 +170,7 @@ def session_weights(config: ModelConfig) -> SessionWeights:
     )
 
 
-@kernel
+@kernel_part
 def observe_session(
     index: SessionIndex, weights: SessionWeights, origin: int, item: int, sequence: int, time: int
 ) -> None:
@@ -202,7 +202,7 @@ def observe_session(
     index.weight[slot] = exp((index.time[slot] - origin) / weights.decay) * weights.length[size]
 
 
-@kernel
+@kernel_part
 def _open_slot(index: SessionIndex, slot: int, reused: bool) -> None:
     if reused:
         for place in range(index.size[slot]):
@@ -211,7 +211,7 @@ def _open_slot(index: SessionIndex, slot: int, reused: bool) -> None:
     index.counters[0] += 1
 
 
-@kernel
+@kernel_part
 def _forget_item(index: SessionIndex, item: int) -> None:
     """One live session less holds the item."""
     left = index.sessions_of[item] - 1
@@ -219,7 +219,7 @@ def _forget_item(index: SessionIndex, item: int) -> None:
     index.log_sessions_of[item] = log(left) if left > 0 else 0.0
 
 
-@kernel
+@kernel_part
 def _post(index: SessionIndex, item: int, sequence: int, limit: int) -> None:
     """Add the session to the item's postings, in place of the oldest when there are `limit`."""
     index.sessions_of[item] += 1
@@ -245,7 +245,7 @@ def _post(index: SessionIndex, item: int, sequence: int, limit: int) -> None:
     index.posted[item] = posted + 1
 
 
-@kernel
+@kernel_part
 def add_neighbours(
     index: SessionIndex,
     weights: SessionWeights,
@@ -311,7 +311,7 @@ def add_neighbours(
     return count
 
 
-@kernel
+@kernel_part
 def _meet(
     index: SessionIndex, weights: SessionWeights, scratch: SessionScratch, session: Ints, own: int
 ) -> int:
@@ -343,7 +343,7 @@ def _meet(
     return met
 
 
-@kernel
+@kernel_part
 def _vote(
     row: Ints, vote: float, places: Floats, scores: Floats, flags: Bytes, touched: Ints, count: int
 ) -> int:

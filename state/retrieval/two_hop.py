@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from state.kernel import kernel
+from state.kernel import kernel_part
 from state.retrieval import rules as rule
 from state.retrieval.arrays import Bytes, Floats, Ints, Longs
 from state.retrieval.config import ModelConfig
@@ -38,7 +38,7 @@ def two_hop_weights(config: ModelConfig) -> TwoHopWeights:
     return TwoHopWeights(through=config.two_hop_through, targets=config.two_hop_targets)
 
 
-@kernel
+@kernel_part
 def add_two_hop(
     rules: Rules,
     weights: TwoHopWeights,
@@ -70,7 +70,7 @@ def add_two_hop(
     return count
 
 
-@kernel
+@kernel_part
 def _best(limit: int, keys: Longs, scores: Floats, touched: Ints, count: int) -> int:
     """Write the items best by rules to `keys`, score and item in one number; returns how many.
 

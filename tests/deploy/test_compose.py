@@ -13,8 +13,8 @@ from tests.deploy.command_line import parse
 
 DEPLOY = ROOT / "deploy"
 FILE = DEPLOY / "compose.yaml"
-DRAIN_SECONDS = 76
-"""Longest stop that was measured, the broker frozen (docs/deploy.md, Stopping)."""
+DRAIN_SECONDS = Settings().stop_seconds + 5
+"""Longest stop, the broker frozen (docs/deploy.md, Stopping), and time for the process to end."""
 
 
 def services() -> dict[str, Any]:

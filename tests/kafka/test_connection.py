@@ -4,8 +4,9 @@ import asyncio
 import json
 import os
 import subprocess
+import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -37,13 +38,33 @@ from stream.knock import BrokerRefusesError, BrokerUnreachableError, knock
 from stream.proxy import Proxy
 from stream.replay import replay
 from stream.topics import create_topics, topic_specs
-from tests.kafka.harness import ROOT, Shop, clicks, until
-from tests.kafka.secured import PASSWORD, SecuredBroker, secured_broker
+from tests.kafka.harness import ROOT, Shop, clicks, send, until
+from tests.kafka.secured import (
+    CERTIFIED,
+    PASSWORD,
+    TOKEN_SECONDS,
+    TOKENS_FILE,
+    TOKENS_USER,
+    SecuredBroker,
+    refuse_tokens,
+    secured_broker,
+    token_times,
+)
 from tests.kafka.test_health import address, probe
+from tests.kafka.test_monitor import ADDRESS, Scraped, scrape
 
 TRIES = 50
 MOST_TRIES = 40
 """Connections in two pauses, of all clients of a worker; each alone would try again after 0.1 s."""
+MOST_CALLS = 4
+"""For a token in one pause, of the monitor's connections; each alone would try again after 0.1 s."""
+COMMANDS = (sys.executable, "-m", "agents.commands")
+WAYS: tuple[Callable[[SecuredBroker], dict[str, Any]], ...] = (
+    lambda _: {},
+    SecuredBroker.by_token,
+    SecuredBroker.by_certificate,
+)
+"""What of the settings is otherwise for a worker by SCRAM, by OAUTHBEARER, by mutual TLS."""
 REFUSED = "FRESHSLATE_KAFKA_SASL_PASSWORD"
 
 
@@ -146,6 +167,29 @@ async def test_whatever_keeps_us_out_is_one_error_that_says_what_to_do(kafka: Se
         await knock(connection(settings_of(kafka, {})))
 
 
+async def test_a_connection_keeps_the_files_it_was_made_with_and_the_next_one_reads_them_anew(
+    kafka: SecuredBroker, tmp_path: Path
+) -> None:
+    """What a rotation needs: whoever runs goes on with the old files, for new connections too."""
+    keys, mine, trusted = kafka.certificates, tmp_path / "mine.pem", tmp_path / "ca.pem"
+    settings = kafka.settings(
+        **kafka.by_certificate() | {"kafka_cert_file": mine, "kafka_ca_file": trusted},
+    )
+    for path, good, bad, told in (
+        (mine, keys.client, keys.old_client, "does not take the certificate"),
+        (trusted, keys.authority, keys.other_authority, "from nobody we know"),
+    ):
+        mine.write_bytes(keys.client.read_bytes())
+        trusted.write_bytes(keys.authority.read_bytes())
+        before = connection(settings)
+        path.write_bytes(bad.read_bytes())
+        await knock(before)
+        with pytest.raises(BrokerRefusesError, match=told):
+            await knock(connection(settings))
+        path.write_bytes(good.read_bytes())
+        await knock(connection(settings))
+
+
 async def test_a_worker_with_a_wrong_password_connects_once_says_so_and_ends(
     kafka: SecuredBroker, tmp_path: Path
 ) -> None:
@@ -217,6 +261,143 @@ async def allowed(settings: Settings, role: str) -> None:
             return
         await asyncio.sleep(0.1)
     await check_cluster(settings, role)
+
+
+async def test_workers_by_password_token_and_certificate_share_a_group_and_commands_go_the_same_ways(
+    kafka: SecuredBroker, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SCRAM, OAUTHBEARER and mutual TLS: each serves its share, so go monitor and commands too."""
+    tokens = tmp_path / "tokens"
+    monkeypatch.setenv(TOKENS_FILE, str(tokens))
+    it = Shop(kafka.broker.address, prefix, tmp_path, partitions=len(WAYS))
+    common = it.settings.model_dump(exclude_unset=True, exclude={"broker"})
+    owner = kafka.settings("owner", **common)
+    await create_topics(kafka.broker.address, topic_specs(it.settings))
+    for principal in ("User:worker", CERTIFIED):
+        await apply(kafka.broker.address, worker_needs(it.settings), principal)
+    for role in ("monitor", "analyst", "operator"):
+        await apply(kafka.broker.address, ROLES[role](it.settings), "User:owner")
+    try:
+        async with line(kafka):
+            await workers_share(it, kafka, common)
+            sent = await send(it, clicks(600))
+            await it.settled(sent)
+            by_token = kafka.settings(**kafka.by_token(), **common, monitor_port=0, monitor_wait_seconds=1)
+            seen = await monitored(it, by_token)
+            await tokens_renewed(it, tokens)
+            sent += await send(it, clicks(600, seed=2))
+            await it.settled(sent)
+            await seen.until("freshslate_monitor_matured_slates_total", say=it.logs)
+            refused_since = time.time()
+            refuse_tokens(tokens, "owner")
+            sent += await letters_and_a_user_are_dealt_with(owner)
+            await it.settled(sent)
+            report = await it.audit()
+            assert report.is_clean, report
+            assert report.forgotten == 1
+            for worker in it.workers[: len(WAYS)]:
+                assert "freshslate_slates_total" in (values := await scrape(await address(it, worker)))
+                assert sum(values["freshslate_slates_total"].values()) > 0
+                worker.terminate()
+            ended = [await asyncio.to_thread(each.wait, 30) for each in it.workers[: len(WAYS)]]
+            assert ended == [0] * len(WAYS), it.logs()
+            await everything_moves(kafka, owner)
+            await asked_seldom(it, tokens, refused_since)
+        assert PASSWORD not in it.logs()
+    finally:
+        for process in it.workers:
+            process.kill()
+            process.wait()
+
+
+async def workers_share(it: Shop, kafka: SecuredBroker, common: dict[str, Any]) -> None:
+    """Start a worker each way, and wait until each has its share of the partitions."""
+    opened = it.settings
+    for changes in WAYS:
+        it.settings = kafka.settings(**changes(kafka), **common, worker_port=0)
+        it.start()
+    it.settings = opened
+    deadline = time.monotonic() + 60
+    pages = [f"{await address(it, worker)}/readyz" for worker in it.workers]
+    while True:
+        held = [(await probe(page))[1].get("restored", []) for page in pages]
+        if sorted(held) == [[0], [1], [2]]:
+            return
+        assert time.monotonic() < deadline, (held, it.logs()[-8000:])
+        await asyncio.sleep(0.1)
+
+
+async def monitored(it: Shop, settings: Settings) -> Scraped:
+    """Start the monitor; its pages."""
+    opened, it.settings = it.settings, settings
+    monitor = it.start(command=[*COMMANDS, "monitor"], **{TOKENS_USER: "owner"})
+    it.settings = opened
+    await until(lambda: ADDRESS.search(it.log(monitor)), 60, lambda: it.log(monitor))
+    found = ADDRESS.search(it.log(monitor))
+    assert found is not None
+    return Scraped(found[1])
+
+
+async def tokens_renewed(it: Shop, file: Path) -> None:
+    """Wait until worker and monitor have got another token after the end of their first."""
+
+    def renewed() -> bool:
+        times = token_times(file)
+        return len(times) == 2 and all(max(each) - min(each) > TOKEN_SECONDS for each in times.values())
+
+    await until(renewed, 60, it.logs)
+
+
+async def asked_seldom(it: Shop, file: Path, since: float) -> None:
+    """The monitor, whose tokens are refused meanwhile, asks again once in a pause and not in a storm."""
+
+    def calls() -> list[float]:
+        return [at for at in token_times(file)["owner"] if at > since]
+
+    await until(lambda: calls() and calls()[-1] - calls()[0] >= PAUSE_SECONDS, 60, it.logs)
+    found = calls()
+    assert len(found) <= MOST_CALLS * (1 + (found[-1] - found[0]) / PAUSE_SECONDS), found
+    assert "does not take the token" in it.log(it.workers[-1])
+
+
+def command(settings: Settings, *arguments: str) -> str:
+    """What a command prints that goes well."""
+    made = subprocess.run(
+        [*COMMANDS, *arguments],
+        env={**os.environ, **environment(settings), "COLUMNS": "200"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr + made.stdout
+    assert PASSWORD not in made.stdout + made.stderr
+    return made.stdout
+
+
+async def letters_and_a_user_are_dealt_with(owner: Settings) -> int:
+    """Dead letters are listed and sent again, and a user is forgotten; how many events that makes."""
+    told, forgotten = await asyncio.gather(
+        asyncio.to_thread(command, owner, "dlq", "list", "--json"),
+        asyncio.to_thread(command, owner, "forget", "u1", "--yes", "--json"),
+    )
+    waiting = sum(each["letters"] for each in json.loads(told)["counts"])
+    assert waiting > 0
+    assert json.loads(forgotten)
+    again = await asyncio.to_thread(command, owner, "dlq", "redrive", "--all", "--json")
+    assert json.loads(again)["letters"] == waiting
+    return waiting + 1
+
+
+async def everything_moves(kafka: SecuredBroker, owner: Settings) -> None:
+    """All that is known goes to topics with more partitions, by who may do no more than that."""
+    names = {"topic_prefix": f"{owner.topic_prefix}wider.", "app_id": f"{owner.app_id}-wider"}
+    wider = owner.model_copy(update={**names, "partitions": 5})
+    await apply(kafka.broker.address, ROLES["mover"](wider), "User:owner")
+    where = ["--to-prefix", wider.topic_prefix, "--to-app-id", wider.app_id, "--partitions", "5"]
+    told = await asyncio.to_thread(command, owner, "topics", "move", *where)
+    assert "byte for byte" in told
 
 
 async def test_a_worker_with_the_documented_acls_answers_every_event_once_over_sasl_ssl(

@@ -12,9 +12,11 @@ from aiokafka import AIOKafkaProducer
 
 from state.errors import SetupError
 from state.event import HEARTBEAT_TENANT
+from stream.broker import Broker
 from stream.move import java_partition, move
 from stream.reading import is_heartbeat, read_topic
 from tests.kafka.harness import Shop, clicks, read_json, send, shop
+from tests.kafka.test_commands import Shell
 
 WIDER = 7
 """Partitions after the move; no multiple of those before, so that users part and meet."""
@@ -115,6 +117,30 @@ async def test_profiles_move_to_more_partitions_byte_for_byte_and_feedback_finds
         report = await wider.audit()
         assert report.is_clean, report
         assert (report.forgotten, report.profiles_compared) == (1, len(before) - 1)
+
+
+async def test_a_move_to_another_cluster_is_a_copy_that_workers_start_on(
+    broker: str, prefix: str, tmp_path: Path
+) -> None:
+    with Broker.start() as second:
+        async with shop(broker, prefix, tmp_path) as it:
+            sent = await send(it, clicks(1_500, users=60))
+            worker = it.start()
+            await it.settled(sent)
+            worker.terminate()
+            assert await asyncio.to_thread(worker.wait, 30) == 0
+            names = ["--to-prefix", f"{prefix}eu.", "--to-app-id", f"{prefix}eu"]
+            shell = Shell(broker, prefix, tmp_path)
+            told = shell.run("topics", "move", *names, "--to-broker", second.address)
+            assert told.returncode == 0, told.stderr + told.stdout
+            (tmp_path / "new").mkdir()
+            async with shop(second.address, f"{prefix}eu.", tmp_path / "new") as there:
+                assert await profiles(there) == await profiles(it)
+                assert len(await slates(there)) == len(await slates(it)) > 0
+                there.start()
+                await there.started()
+                report = await there.audit()
+                assert report.is_clean, report
 
 
 async def test_users_that_no_known_partitioner_placed_are_not_moved(

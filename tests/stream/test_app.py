@@ -1,5 +1,6 @@
 import asyncio
 import itertools
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -220,6 +221,15 @@ async def test_the_pages_are_there_before_the_worker_starts_and_it_stops_with_th
     assert app.worker.calls[:2] == ["serve", "start"]
     assert sorted(app.worker.calls[2:-1]) == ["run", "watch"]
     assert app.worker.calls[-1] == "stop"
+
+
+@pytest.mark.parametrize("in_worker", [True, False])
+async def test_the_stop_of_a_process_is_bounded_before_anything_is_waited_for(worked, in_worker):
+    app = worked()
+    app.in_worker = in_worker  # faust sets it for a process of its own
+    app.worker.stopping = SimpleNamespace(begin=partial(app.worker.calls.append, "begin"))
+    await app.on_stop()
+    assert app.worker.calls == (["begin", "stop"] if in_worker else ["stop"])
 
 
 async def test_without_web_there_are_no_pages(worked):

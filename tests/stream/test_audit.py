@@ -8,7 +8,7 @@ import pytest
 
 from state.event import HEARTBEAT_TENANT
 from state.models import Models
-from stream.audit import Report, _check, _Cycle, _Partition
+from stream.audit import Differences, Report, _check, _Cycle, _Partition
 from stream.codecs import decode_delta, decode_slate, encode_slate
 from stream.heartbeat import heartbeat, heartbeat_key
 from stream.work import Engine, work
@@ -57,9 +57,11 @@ def processed(values: list[Any] | None = None) -> _Partition:
     return partition
 
 
-def checked(partition: _Partition, guarantee: Guarantee = "exactly_once") -> Report:
+def checked(
+    partition: _Partition, guarantee: Guarantee = "exactly_once", told: Differences | None = None
+) -> Report:
     report = Report(processing_guarantee=guarantee)
-    _check(0, partition, ENGINE, report)
+    _check(0, partition, ENGINE, report, told or Differences())
     return report
 
 
@@ -71,6 +73,19 @@ def test_an_honest_log_is_clean_and_every_record_is_accounted_for() -> None:
     assert report.duplicate_events > 0
     assert report.dead_letters > 0
     assert report.profiles_compared == 9
+
+
+def test_what_differs_is_told_as_folded_and_as_found() -> None:
+    it, told = processed(), Differences()
+    honest = processed()
+    user, reward = min(it.profiles), min(it.rewards)
+    spoil_a_profile(it)
+    it.rewards[reward] -= 1
+    it.rewards[b"odd"] += 1
+    report = checked(it, told=told)
+    assert (report.profiles_different, report.rewards_different) == (1, 2)
+    assert told.profiles == [(honest.profiles[user], it.profiles[user])]
+    assert told.rewards == [(Counter([reward]), Counter([b"odd"]))]
 
 
 def lose_a_slate(it: _Partition) -> None:

@@ -35,3 +35,11 @@ def test_users_of_scram_are_made_with_the_data_folder() -> None:
         "--add-scram",
         "SCRAM-SHA-512=[name=me,password=w]",
     ]
+
+
+def test_connections_live_as_long_as_a_listener_lets_them() -> None:
+    found = lines(Secured([Listener("T", "SASL_SSL", 1, ("OAUTHBEARER",), reauth_ms=60_000)], {}))
+    assert found["listener.name.t.oauthbearer.connections.max.reauth.ms"] == "60000"
+    assert not any(
+        "reauth" in name for name in lines(Secured([Listener("S", "SASL_SSL", 1, ("PLAIN",))], {}))
+    )

@@ -1,11 +1,12 @@
 from typing import Any
 
 import aiokafka.client
+import aiokafka.conn
 import pytest
 from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed
 
 import stream.gate
-from stream.gate import PAUSE_SECONDS, Gate, guard
+from stream.gate import PAUSE_SECONDS, CheckedToken, Gate, guard
 
 
 class Broker:
@@ -28,6 +29,25 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     it = Broker()
     monkeypatch.setattr(stream.gate, "connect", it.connect)
     return it
+
+
+async def test_a_refusal_is_told_once_as_long_as_it_lasts(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate = Gate(lambda: broker.now)
+    for _ in range(3):
+        broker.now += PAUSE_SECONDS
+        with pytest.raises(SaslAuthenticationFailed):
+            await gate.connect("b", 1)
+    assert [each.getMessage().partition(";")[0] for each in caplog.records] == [
+        f"the Kafka broker at b:1 refuses us: {broker.error}"
+    ]
+    broker.error, broker.now = None, broker.now + PAUSE_SECONDS
+    await gate.connect("b", 1)
+    broker.error = SaslAuthenticationFailed("again")
+    with pytest.raises(SaslAuthenticationFailed):
+        await gate.connect("b", 1)
+    assert len(caplog.records) == 2
 
 
 async def test_a_refusal_stands_for_a_while_and_then_is_asked_for_again(broker: Broker) -> None:
@@ -63,5 +83,22 @@ async def test_a_broker_that_is_away_is_tried_again_at_once(broker: Broker) -> N
 
 def test_all_clients_connect_through_the_gate_once_guarded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aiokafka.client, "create_conn", aiokafka.client.create_conn)
+    monkeypatch.setattr(aiokafka.conn, "OAuthAuthenticator", aiokafka.conn.OAuthAuthenticator)
     guard()
+    assert aiokafka.conn.OAuthAuthenticator is CheckedToken
     assert aiokafka.client.create_conn == stream.gate._GATE.connect
+
+
+async def test_a_token_is_refused_by_a_reason_and_taken_by_none() -> None:
+    class Provider:
+        async def token(self) -> str:
+            return "a.b."
+
+    for answer in (b"", None):
+        taken = CheckedToken(sasl_oauth_token_provider=Provider())
+        assert (await taken.step(None))[0] == b"n,,\x01auth=Bearer a.b.\x01\x01"
+        assert await taken.step(answer) is None
+    refused = CheckedToken(sasl_oauth_token_provider=Provider())
+    await refused.step(None)
+    with pytest.raises(SaslAuthenticationFailed, match="does not take the token"):
+        await refused.step(b'{"status":"invalid_token"}')

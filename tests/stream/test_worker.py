@@ -434,6 +434,21 @@ async def test_stopping_ends_every_part_and_frees_the_folder(worker, settings):
     lock.release()
 
 
+async def test_a_stop_says_what_it_waits_for(worker, monkeypatch):
+    said = []
+
+    async def stop():
+        said.append(worker.stopping.waits_for)
+
+    assert worker.stopping.waits_for == "the start to be given up"
+    monkeypatch.setattr(worker.loop, "stop", stop)
+    await worker.stop()
+    monkeypatch.setattr(type(worker.partitions), "restoring", {3: 70, 1: 2})
+    await worker.stop()
+    assert said == ["the running cycle to be committed", "partitions [1, 3] to be restored"]
+    assert worker.stopping.waits_for == "the group to be left"
+
+
 async def test_at_its_start_the_worker_says_what_is_not_wise(tmp_path, started, monkeypatch, caplog):
     worker = Worker(Settings(data_dir=tmp_path, replication=2), MemoryInput())
     worker.replica.caught_up.set()
