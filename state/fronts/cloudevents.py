@@ -53,15 +53,15 @@ def translate(payload: Any, headers: Mapping[str, str]) -> Translated:
 
 
 def _of_headers(headers: Mapping[str, str]) -> Fields:
-    """The attributes of binary mode; none where it is another."""
+    """The attributes of binary mode; none in another, though it may repeat some of them."""
     attributes = {
         name[3:]: _unescaped(value) if name.startswith("ce-") else value
         for name, value in headers.items()
         if name.startswith(_PREFIXES)
     }
-    if attributes and "content-type" in headers:
-        attributes["datacontenttype"] = headers["content-type"]
-    return attributes
+    if "specversion" not in attributes:
+        return {}
+    return attributes | ({"datacontenttype": headers["content-type"]} if "content-type" in headers else {})
 
 
 def _unescaped(value: str) -> str:
