@@ -84,7 +84,7 @@ def decode_any_event(value: bytes | None, origin: Origin, rules: EventRules) -> 
     Raises:
         InvalidEvent: Whatever is wrong with it.
     """
-    return _parsed(_json_fields(value, rules.max_bytes), origin, rules)
+    return event_of(_json_fields(value, rules.max_bytes), origin, rules)
 
 
 def _decode_front(
@@ -104,11 +104,15 @@ def _decode_front(
     (event,) = found
     if isinstance(event, LeftOut):
         raise InvalidEvent(event.reason, f"{name}: {event.message}")
-    return _parsed(event, origin, rules)
+    return event_of(event, origin, rules)
 
 
-def _parsed(fields: dict[str, Any], origin: Origin, rules: EventRules) -> Event:
-    """An event of its fields; a time that is text becomes a number."""
+def event_of(fields: dict[str, Any], origin: Origin, rules: EventRules) -> Event:
+    """Turn an event's decoded fields into an event; a time that is text becomes a number in them.
+
+    Raises:
+        InvalidEvent: Whatever is wrong with it.
+    """
     time = fields.get("time")
     if isinstance(time, str):
         fields["time"] = _milliseconds(time)

@@ -102,8 +102,7 @@ def _event(event: Fields, index: int, body: Mapping[str, Any]) -> list[Fields]:
         event_id = content_id("personalize", index, body.get("userId"), body.get("sessionId"), event)
     shared = _shared(event, body)
     shown = [{"item_id": item_id} for item_id in array(event.get("impression"), "impression")]
-    # Where it is not beside the properties, it is one of them.
-    item_id, value = (first(event, [name]) or first(properties, [name]) for name in ("itemId", "eventValue"))
+    item_id, value = (_either(event, properties, name) for name in ("itemId", "eventValue"))
     is_deal = kind in {"purchase", "refund"}
     known = {"itemId", "query"} | ({"eventValue"} if is_deal else set())
     context = filled(type=name, properties=rest(properties, known), event=rest(event, _EVENT | known))
@@ -134,6 +133,12 @@ def _shared(event: Fields, body: Mapping[str, Any]) -> Fields:
         time=None if seconds is None else round(seconds * MILLISECONDS),
         slate_id=event.get("recommendationId"),
     )
+
+
+def _either(event: Fields, properties: Fields, name: str) -> Any:
+    """A field of the event, else, as older requests have it, of its properties."""
+    own = first(event, [name])
+    return first(properties, [name]) if own is None else own
 
 
 def _properties(value: Any) -> Fields:

@@ -174,11 +174,10 @@ def _enriched(event: Fields) -> _Said:
     for column in ("contexts", "derived_contexts"):
         entities |= _entities(table(event.get(column), column))
     for name, value in event.items():
-        found = _column(name)
-        if found is None:
+        if name not in _COLUMNS:
             continue
-        prefix, its = found
-        if prefix == "unstruct_event":
+        kind, its = _COLUMNS[name]
+        if kind == "unstruct_event":
             schema, data = its, table(value, name)
         else:
             entities[its] = array(value, name)
@@ -195,28 +194,16 @@ def _enriched(event: Fields) -> _Said:
     return _Said(schema, data, entities, known, filled(**others))
 
 
-def _column(name: str) -> tuple[str, str] | None:
-    """What a column of the Analytics SDKs holds that is of ours: its kind, and vendor and name."""
-    for prefix in ("unstruct_event", "contexts"):
-        for its in _COLUMNS:
-            if name == f"{prefix}_{_COLUMNS[its]}_1":
-                return prefix, its
-    return None
-
-
-def _snake(its: str) -> str:
-    return its.replace(".", "_").replace("/", "_")
-
-
-_COLUMNS: Final[Mapping[str, str]] = {
-    its: _snake(its)
-    for its in (
-        ACTION,
-        SEARCH,
-        *(f"{ECOMMERCE}/{name}" for name in ("product", "cart", "transaction", "refund", "page", "user")),
+_OF_COMMERCE: Final = ("product", "cart", "transaction", "refund", "page", "user")
+_COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
+    f"{kind}_{its.replace('.', '_').replace('/', '_')}_1": (kind, its)
+    for kind, schemas in (
+        ("unstruct_event", (ACTION, SEARCH)),
+        ("contexts", [f"{ECOMMERCE}/{name}" for name in _OF_COMMERCE]),
     )
+    for its in schemas
 }
-"""Schemas and what the Analytics SDKs call them."""
+"""What the Analytics SDKs call a column, and what it holds: its kind, and vendor and name of its schema."""
 
 
 def _inner(value: Any) -> tuple[str | None, Fields]:
