@@ -1,3 +1,5 @@
+import json
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import pytest
@@ -162,6 +164,20 @@ def test_no_payload_of_items_or_users_raises(payload):
         assert isinstance(found, dict) or found.reason in REASONS
 
 
+def test_a_request_as_the_services_own_client_writes_it_is_read():
+    from botocore.serialize import create_serializer
+
+    moment = datetime(2025, 11, 22, 17, 3, 21, 512_000, tzinfo=UTC)
+    event = {"eventType": "click", "itemId": "a", "sentAt": moment, "properties": '{"x": "1"}'}
+    asked = {"trackingId": "t", "userId": "u", "sessionId": "s", "eventList": [event]}
+    operation = model("personalize-events").operation_model("PutEvents")
+    written = create_serializer("rest-json").serialize_to_request(asked, operation)
+    (found,) = translate(json.loads(written["body"]), {})
+    assert found["time"] // 1000 == 1_763_831_001
+    assert found["items"] == [{"item_id": "a"}]
+    assert found["context"]["personalize"]["properties"] == {"x": "1"}
+
+
 def model(name):
     from botocore.session import get_session
 
@@ -179,8 +195,6 @@ def test_golden_put_events_requests_are_such_by_the_services_own_model(case):
 
 @pytest.mark.parametrize("case", GOLDEN["answers"], ids=lambda case: case["operation"])
 def test_answers_are_read_by_the_services_own_client(case):
-    import json
-
     from botocore.parsers import create_parser
 
     shape = model("personalize-runtime").operation_model(case["operation"]).output_shape
@@ -192,8 +206,6 @@ def test_answers_are_read_by_the_services_own_client(case):
 
 @pytest.mark.parametrize("kind", STATUS)
 def test_errors_are_read_by_the_services_own_client(kind):
-    import json
-
     from botocore.parsers import create_parser
 
     status, headers, body = error(kind, "numResults must be a whole number")
