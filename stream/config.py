@@ -26,6 +26,7 @@ from stream.security_settings import SecuritySettings
 from stream.setting_types import (
     CommaList,
     Horizons,
+    InputFormats,
     ModelFile,
     Retention,
     Rewards,
@@ -73,6 +74,13 @@ class Settings(ApiSettings, OperatorSettings, SecuritySettings, TopicNames, Base
         ("events",),
         "topics",
         "Topics that shoppers' events are read from, comma separated, without topic_prefix.",
+    )
+    input_formats: InputFormats = setting(
+        (),
+        "topic=format",
+        "Inputs in another format than Freshslate's own, comma separated, such as "
+        "clicks=segment,orders=cloudevents; one of cloudevents, ga4, personalize, segment, snowplow "
+        "(docs/fronts.md). The first input has Freshslate's own.",
     )
     topic_prefix: str = setting("", "text", "Put before the name of every topic.")
     partitions: int = setting(
