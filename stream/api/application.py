@@ -16,6 +16,7 @@ from stream.api.console import console_routes
 from stream.api.context import Context, context_of
 from stream.api.dead_letters import get_dead_letters, post_drop, post_redrive
 from stream.api.events import post_events, post_recommend
+from stream.api.fronts import front_routes
 from stream.api.guard import Guard, KeyRing
 from stream.api.item_search import get_items
 from stream.api.items import delete_item, post_items, put_item
@@ -106,7 +107,7 @@ def application(context: Context, keys: KeyRing, limiter: Limiter) -> ASGIApp:
             )
         )
     made = Starlette(
-        routes=[*routes(), *console_routes()],
+        routes=[*routes(), *front_routes(), *console_routes()],
         middleware=around,
         exception_handlers={Problem: _refused, HTTPException: _http, Exception: _failed},
     )

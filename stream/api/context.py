@@ -9,9 +9,10 @@ from starlette.requests import Request
 
 from state.event import DEFAULT_TENANT, SCENARIOS, EventRules
 from state.posterior.beliefs import Beliefs
+from stream.api.decisions import Decisions
 from stream.api.group import Group
 from stream.api.item_store import ItemStore
-from stream.api.keys import ANY_TENANT, Access
+from stream.api.keys import ADMIN, ANY_TENANT, Access
 from stream.api.past import Past
 from stream.api.popular import Popular
 from stream.api.problem import problem
@@ -51,6 +52,8 @@ class Context(NamedTuple):
     """The workers."""
     beliefs: Callable[[], Beliefs]
     """What this process has learned from feedback."""
+    decisions: Decisions
+    """Calls of Azure's Rank that await their reward."""
     turns: Turns
     """Of requests that read the log."""
     past: Past
@@ -72,6 +75,18 @@ def allowed(request: Request, right: str) -> Access:
     access: Access = request.state.access
     if not access.has(right):
         raise problem("missing_right", f"the key {access.name!r} has not the right {right!r}")
+    return access
+
+
+def allowed_everywhere(request: Request) -> Access:
+    """Whose request it is, about what all tenants share: an admin's of every tenant.
+
+    Raises:
+        Problem: the key is not an admin's, or of one tenant alone.
+    """
+    access = allowed(request, ADMIN)
+    if access.tenant != ANY_TENANT:
+        raise problem("missing_right", f"this is of all tenants, and the key {access.name!r} of one of them")
     return access
 
 
@@ -138,6 +153,15 @@ async def json_body(request: Request, *kinds: str) -> bytes:
     expected = ("application/json", *kinds)
     if kind not in expected:
         raise problem("wrong_content_type", f"Content-Type is {kind!r}, not {' or '.join(expected)}")
+    return await read_body(request)
+
+
+async def read_body(request: Request) -> bytes:
+    """The body of a request, whatever it says of its type.
+
+    Raises:
+        Problem: it is too large.
+    """
     most = context_of(request).settings.api_body_bytes
     # Starlette has a limit too, which answers in its own words.
     body = bytearray()

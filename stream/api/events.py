@@ -16,7 +16,9 @@ from stream.api.keys import EVENTS, SLATES
 from stream.api.metrics import EVENT_TO_SLATE, REFUSED, SERVED
 from stream.api.metrics import EVENTS as EVENTS_WRITTEN
 from stream.api.problem import problem
+from stream.api.shown import shown_to
 from stream.api.store import Kept, ShownSlate
+from stream.api.user import User
 from stream.api.writer import RETRY_SECONDS
 
 MOST_WAIT_SECONDS: Final = 30.0
@@ -108,7 +110,4 @@ async def _answer(context: Context, event: Event, future: "asyncio.Future[Kept]"
 def _shown(context: Context, event: Event, kept: Kept | None) -> tuple[Kind, ShownSlate]:
     if kept is not None:
         return "fresh", kept.shown()
-    latest = context.store.latest(event.key, event.scenario)
-    if latest is not None:
-        return "own", latest.shown()
-    return "popular", context.popular(event.user_id, event.tenant, event.scenario)
+    return shown_to(context, User(event.user_id, event.tenant), event.scenario)

@@ -7,9 +7,10 @@ import time
 import uuid
 from typing import Any, Final
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from stream.api.credentials import secret_of
 from stream.api.keys import EVERYTHING, Access, Keys
 from stream.api.limiter import Limiter
 from stream.api.metrics import REQUEST_SECONDS, REQUESTS
@@ -24,7 +25,6 @@ CONSOLE: Final = "/console"
 """Begins the paths of the console's files; what these show, they ask the API for, with a key."""
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 _PORT: Final = re.compile(r":\d+$")
-_BEARER: Final = "bearer "
 
 
 class Guard:
@@ -80,7 +80,7 @@ class Guard:
             or (scope["method"] == "OPTIONS" and "origin" in headers)
         ):
             return NOBODY
-        access = self._keys.access(headers)
+        access = self._keys.access(headers, QueryParams(scope["query_string"]))
         if wait := self._limiter.wait(access.name):
             detail = f"more requests than this key may make on average; again in {wait:.1f} s"
             raise problem("too_many_requests", detail, Retry_After=str(int(wait) + 1))
@@ -100,7 +100,7 @@ class KeyRing:
     def __init__(self, keys: Keys | None) -> None:
         self.keys = keys
 
-    def access(self, headers: Headers) -> Access:
+    def access(self, headers: Headers, query: QueryParams) -> Access:
         """What a request may do.
 
         Raises:
@@ -113,9 +113,7 @@ class KeyRing:
                 detail = f"without keys only requests for localhost are answered, not those for {host!r}"
                 raise problem("wrong_host", detail)
             return EVERYTHING
-        authorization = headers.get("authorization", "")
-        is_bearer = authorization[: len(_BEARER)].lower() == _BEARER
-        secret = authorization[len(_BEARER) :].strip() if is_bearer else headers.get("x-api-key", "")
+        secret = secret_of(headers, query)
         asked = {"WWW_Authenticate": 'Bearer realm="freshslate"'}
         if not secret:
             raise problem("missing_key", "send the header Authorization: Bearer, with a key", **asked)

@@ -78,7 +78,7 @@ def check(parts: Sequence[bytes], access: Access, rules: EventRules, now: int) -
     for index, part in enumerate(parts):
         try:
             # Where the event has no id, it becomes the request's with the event's number.
-            event = _of_tenant(decode_event(part, Origin(request, 0, index, now), rules), access)
+            event = of_tenant(decode_event(part, Origin(request, 0, index, now), rules), access)
             _check_size(part, event, rules)
             checked.events.append((index, event))
         except InvalidEvent as error:
@@ -97,7 +97,12 @@ def _check_size(part: bytes, event: Event, rules: EventRules) -> None:
         raise InvalidEvent("too_large", detail)
 
 
-def _of_tenant(event: Event, access: Access) -> Event:
+def of_tenant(event: Event, access: Access) -> Event:
+    """The event with the tenant of the request's key, where the event names none.
+
+    Raises:
+        InvalidEvent: The key may not send it.
+    """
     if event.type == FORGET and not access.has(ADMIN):
         detail = f"to have a user forgotten needs the right {ADMIN!r}"
         raise InvalidEvent(MISSING_RIGHT, detail)

@@ -57,22 +57,28 @@ async def post_items(request: Request) -> Response:
     return await _answer(context, read(body, kind, context.settings.api_batch_events))
 
 
-async def _answer(context: Context, checked: Checked) -> Response:
-    """Write, and tell what became of each."""
+async def write_items(context: Context, checked: Checked) -> list[bool]:
+    """Write what can be written; says of each whether the brokers are known to have it."""
     topic = context.settings.items_topic
     rows = [Row(topic, None, entry.item_id.encode(), entry.value, None) for entry in checked.entries]
     written = await context.writer.write(rows)
+    context.metrics.add(ITEMS, sum(written))
+    return written
+
+
+async def _answer(context: Context, checked: Checked) -> Response:
+    """Write, and tell what became of each."""
+    written = await write_items(context, checked)
     lost = [
         Fault(entry.place, NOT_WRITTEN, _NOT_IN_TIME)
         for entry, is_written in zip(checked.entries, written, strict=True)
         if not is_written
     ]
-    context.metrics.add(ITEMS, len(rows) - len(lost))
     ids: list[str | None] = [None] * checked.sent
     for entry in checked.entries:
         ids[entry.place] = entry.item_id
     errors = sorted([*checked.faults, *lost], key=attrgetter("index"))
-    told = ItemsTold(accepted=len(rows) - len(lost), item_ids=ids, errors=errors)
+    told = ItemsTold(accepted=sum(written), item_ids=ids, errors=errors)
     status = 202 if checked.entries or not checked.faults else 422
     headers = {}
     if lost:

@@ -36,6 +36,11 @@ class Access(NamedTuple):
     """Whose users; `*` for those of every tenant, which the request then names."""
     rights: frozenset[str]
 
+    @property
+    def own_tenant(self) -> str:
+        """The tenant of calls that name none."""
+        return DEFAULT_TENANT if self.tenant == ANY_TENANT else self.tenant
+
     def has(self, right: str) -> bool:
         """Whether this is allowed."""
         return right in self.rights or ADMIN in self.rights

@@ -17,6 +17,7 @@ from state.errors import SetupError
 from state.recommend import Recommender
 from stream.api.application import application
 from stream.api.context import Context
+from stream.api.decisions import Decisions
 from stream.api.follower import Followed, Follower, Records
 from stream.api.group import Group
 from stream.api.guard import KeyRing, is_this_machine
@@ -159,6 +160,7 @@ class ApiProcess:
             recent=self.recent,
             group=group,
             beliefs=lambda: self.replica.beliefs,
+            decisions=Decisions(),
             turns=Turns(settings.api_reads, settings.api_read_seconds),
             past=Past(settings, self.replica.models),
         )

@@ -14,6 +14,7 @@ from state.posterior.beliefs import PRIOR
 from state.slates import Slates
 from stream.api.application import application
 from stream.api.context import Context
+from stream.api.decisions import Decisions
 from stream.api.group import Look, PartitionRow
 from stream.api.guard import KeyRing
 from stream.api.item_store import ItemStore
@@ -123,6 +124,7 @@ class Api:
             recent=self.recent,
             group=MemoryGroup(),
             beliefs=lambda: PRIOR,
+            decisions=Decisions(),
             turns=Turns(self.settings.api_reads, self.settings.api_read_seconds),
             past=Past(self.settings, Models()),
         )

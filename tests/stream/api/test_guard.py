@@ -14,7 +14,7 @@ KEYS = Keys({hash_of("secret"): Access("shop", "default", frozenset({"slates"}))
     [
         ({}, "missing_key"),
         ({"Authorization": "Bearer "}, "missing_key"),
-        ({"Authorization": "Basic c2VjcmV0"}, "missing_key"),
+        ({"Authorization": "Digest secret"}, "missing_key"),
         ({"Authorization": "Bearer guess"}, "unknown_key"),
         ({"X_Api_Key": "guess"}, "unknown_key"),
     ],

@@ -21,8 +21,11 @@ async def test_it_tells_lines_policies_and_who_works() -> None:
     }
 
 
-async def test_it_is_for_admins() -> None:
-    keys = Keys({hash_of("s"): Access("shop", "default", frozenset({"events", "slates"}))}, "1")
+async def test_it_is_for_admins_of_all_tenants() -> None:
+    some = Access("shop", "*", frozenset({"events", "slates"}))
+    keys = Keys({hash_of("s"): some, hash_of("t"): Access("one", "north", frozenset({"admin"}))}, "1")
+    async with Api(keys=keys).client(X_Api_Key="t") as http:
+        assert "of all tenants" in (await http.get("/v1/live")).json()["detail"]
     async with Api(keys=keys).client(X_Api_Key="s") as http:
         for path in ("/v1/live", "/v1/live/items?id=i", "/v1/policies", "/v1/dead-letters"):
             assert (await http.get(path)).json()["reason"] == "missing_right"
