@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import boto3
+import pytest
 
 from stream.api.keys import new_key
 from stream.broker import Broker
@@ -147,3 +149,58 @@ async def test_keys_are_followed_and_the_process_ends_in_order(
         assert await asyncio.to_thread(process.wait, 30) == 0, it.logs()
         await stream.content.read()  # the stream has an end
         assert "Traceback" not in it.logs()
+
+
+async def test_boto3_and_the_clients_of_other_vendors_work_as_they_are(
+    broker: str, prefix: str, tmp_path: Path
+) -> None:
+    async with shop(broker, prefix, tmp_path, api_port=0, partitions=2) as it:
+        it.start()
+        await it.started()
+        async with api_of(it) as http:
+            front = f"{str(http._base_url).rstrip('/')}/fronts/personalize"
+            known = {"region_name": "eu-west-1", "aws_access_key_id": "any", "aws_secret_access_key": "any"}
+            events, runtime = (
+                boto3.client(name, endpoint_url=front, **known)
+                for name in ("personalize-events", "personalize-runtime")
+            )
+            for n in range(12):
+                event = {
+                    "eventId": f"e{n}",
+                    "eventType": "click",
+                    "itemId": f"i{n % 4}",
+                    "sentAt": time.time(),
+                }
+                await asyncio.to_thread(
+                    events.put_events, trackingId="t", userId=f"u{n % 3}", sessionId="s", eventList=[event]
+                )
+            await it.settled(12)
+            deadline = time.monotonic() + 20
+            told: dict[str, Any] = {}
+            while "recommendationId" not in told and time.monotonic() < deadline:
+                told = await asyncio.to_thread(
+                    runtime.get_recommendations, userId="u1", campaignArn="arn:x/feed"
+                )
+            assert told["recommendationId"].startswith(it.settings.input_topics[0])
+            assert told["itemList"]
+            ranked = await asyncio.to_thread(
+                runtime.get_personalized_ranking, userId="u1", campaignArn="a", inputList=["z", "i1"]
+            )
+            assert {item["itemId"] for item in ranked["personalizedRanking"]} == {"z", "i1"}
+            wrong = [{"eventId": "e", "eventType": "click", "sentAt": time.time()}]
+            with pytest.raises(events.exceptions.InvalidInputException):
+                await asyncio.to_thread(
+                    events.put_events, trackingId="t", userId="u1", sessionId="s", eventList=wrong
+                )
+            rank = {
+                "eventId": "c1",
+                "contextFeatures": [{"userId": "u1"}],
+                "actions": [{"id": "i1"}, {"id": "i2"}],
+            }
+            base = "/fronts/azure/personalizer/v1.0"
+            async with http.post(f"{base}/rank", json=rank) as answer:
+                assert (answer.status, (await answer.json())["eventId"]) == (201, "c1")
+            assert (await http.post(f"{base}/events/c1/reward", json={"value": 1.0})).status == 204
+            await it.settled(14)
+        audit = await it.audit()
+        assert audit.is_clean, audit
