@@ -1,11 +1,11 @@
 """The commands of the HTTP API: serve it, and make keys for it."""
 
-import asyncio
 import contextlib
 from importlib.util import find_spec
 from typing import Annotated
 
 import typer
+import uvloop
 
 from agents.options import quiet
 from state.errors import SetupError
@@ -39,7 +39,7 @@ def api() -> None:
         await ApiProcess(settings).run()
 
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve())
+        uvloop.run(serve())
 
 
 def api_key(

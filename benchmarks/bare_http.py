@@ -3,12 +3,12 @@
 `python -m benchmarks.bare_http PORT BYTES`
 """
 
-import asyncio
 import logging
 import sys
 from typing import Any
 
 import uvicorn
+import uvloop
 
 
 def constant(body: bytes) -> Any:
@@ -37,7 +37,7 @@ def main() -> None:
         access_log=False,
         server_header=False,
     )
-    asyncio.run(uvicorn.Server(config).serve())
+    uvloop.run(uvicorn.Server(config).serve())
 
 
 if __name__ == "__main__":

@@ -118,7 +118,8 @@ class HttpLoad:
 async def run(options: argparse.Namespace) -> dict[str, Any]:
     """Warm up, measure, tell."""
     requests = [
-        f"GET {path} HTTP/1.1\r\nHost: api\r\n\r\n".encode() for path in options.paths.read_text().split()
+        f"GET {path} HTTP/1.1\r\nHost: {options.host}\r\n\r\n".encode()
+        for path in options.paths.read_text().split()
     ]
     load = HttpLoad(requests, options.rate)
     loop = asyncio.get_running_loop()

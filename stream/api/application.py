@@ -59,6 +59,10 @@ async def readyz(request: Request) -> Response:
 def routes() -> list[Route]:
     """Every route but the console's; an endpoint's name is its label in metrics."""
     return [
+        # Routes are tried in this order: those that are asked for most come first.
+        # They are tried in this order: what is asked for most comes first.
+        Route("/v1/slates/{slate_id}/why", get_why, methods=["GET"]),
+        Route("/v1/slates/{user:path}", get_slate, methods=["GET"]),
         Route("/v1/events", post_events, methods=["POST"]),
         Route("/v1/recommend", post_recommend, methods=["POST"]),
         Route("/v1/stream/slates", stream_slates, methods=["GET"]),
@@ -70,8 +74,6 @@ def routes() -> list[Route]:
         Route("/v1/dead-letters", get_dead_letters, methods=["GET"]),
         Route("/v1/dead-letters/redrive", post_redrive, methods=["POST"]),
         Route("/v1/dead-letters/drop", post_drop, methods=["POST"]),
-        Route("/v1/slates/{slate_id}/why", get_why, methods=["GET"]),
-        Route("/v1/slates/{user:path}", get_slate, methods=["GET"]),
         # Ids may have slashes.
         Route("/v1/items/{item_id:path}", put_item, methods=["PUT"]),
         Route("/v1/items/{item_id:path}", delete_item, methods=["DELETE"]),

@@ -2,9 +2,10 @@
 
 import ipaddress
 import logging
+import os
 import re
 import time
-import uuid
+from functools import lru_cache
 from typing import Any, Final
 
 from starlette.datastructures import Headers, QueryParams
@@ -51,7 +52,7 @@ class Guard:
         started = time.perf_counter()
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
-        request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        request_id = given if REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
         seen = _Seen(send, request_id)
         try:
             scope["state"] = {"request_id": request_id, "access": self._admit(scope, headers)}
@@ -148,6 +149,7 @@ async def refuse(error: Problem, request_id: str, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+@lru_cache(1024)
 def is_this_machine(host: str) -> bool:
     """Whether a name or address is of this machine alone."""
     if host == "localhost":

@@ -42,7 +42,17 @@ async def get_slate(request: Request) -> Response:
     if request.headers.get("if-none-match") == headers["ETag"]:
         return Response(None, 304, headers)
     context.metrics.add(SERVED, 1, "own")
-    return Response(render("own", kept.shown(), limit).body, 200, headers, media_type=JSON)
+    return Response(_body(context, user, kept, limit), 200, headers, media_type=JSON)
+
+
+def _body(context: Context, user: User, kept: Kept, limit: int | None) -> bytes:
+    """The answer; a whole one is kept, since a page that is looked at asks for it again."""
+    if limit is None and kept.body:
+        return kept.body
+    body = render("own", kept.shown(), limit).body
+    if limit is None:
+        context.store.keep_answer(user.key, kept, body)
+    return body
 
 
 async def stream_slates(request: Request) -> Response:
@@ -66,7 +76,7 @@ async def _events(context: Context, user: User, scenario: str | None) -> AsyncIt
         yield b"retry: 1000\n\n"
         latest = context.store.latest(user.key, scenario or "feed")
         if latest is not None:
-            yield _event(context, latest)
+            yield _event(context, user, latest)
         closing = asyncio.create_task(context.closing.wait())
         try:
             while not context.closing.is_set():
@@ -74,7 +84,7 @@ async def _events(context: Context, user: User, scenario: str | None) -> AsyncIt
                 if kept is None:
                     yield _SILENCE
                 elif scenario in {None, kept.head.scenario}:
-                    yield _event(context, kept)
+                    yield _event(context, user, kept)
         finally:
             closing.cancel()
 
@@ -89,7 +99,9 @@ async def _next(queue: "asyncio.Queue[Kept]", closing: "asyncio.Task[bool]") -> 
         getting.cancel()
 
 
-def _event(context: Context, kept: Kept) -> bytes:
+def _event(context: Context, user: User, kept: Kept) -> bytes:
     context.metrics.add(SERVED, 1, "own")
-    rendered = render("own", kept.shown(), None)
-    return b"event: slate\nid: %s\ndata: %s\n\n" % (kept.head.slate_id.encode(), rendered.body)
+    return b"event: slate\nid: %s\ndata: %s\n\n" % (
+        kept.head.slate_id.encode(),
+        _body(context, user, kept, None),
+    )

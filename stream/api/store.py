@@ -60,11 +60,13 @@ class Kept(Struct, gc=False):
     """As on the topic."""
     stamped: int
     """Kafka timestamp of its record, epoch milliseconds."""
+    body: bytes = b""
+    """The whole answer, once somebody has asked for it."""
 
     @property
     def size(self) -> int:
         """Bytes that it takes, about."""
-        return len(self.value) + ENTRY_BYTES
+        return len(self.value) + len(self.body) + ENTRY_BYTES
 
     def shown(self) -> ShownSlate:
         """Read it whole."""
@@ -137,6 +139,12 @@ class SlateStore:
     def latest(self, key: str, scenario: str) -> Kept | None:
         """The user's latest slate of a scenario."""
         return self._users.get(key, {}).get(scenario)
+
+    def keep_answer(self, key: str, kept: Kept, body: bytes) -> None:
+        """Keep a slate's whole answer with it, as long as it is the latest."""
+        if self.latest(key, kept.head.scenario) is kept and not kept.body:
+            kept.body = body
+            self.size += len(body)
 
     @contextmanager
     def answer(self, key: str, event_id: str) -> Iterator["asyncio.Future[Kept]"]:

@@ -121,7 +121,7 @@ async def turned_to(view: Watched, category: str) -> None:
 async def the_row_follows_the_clicks_also_past_a_kill(stage: Stage) -> None:
     async with looking(stage.browser, stage.address, **VIEWS[0]) as view:
         await shop_of(view)
-        assert await text_of(view.page.locator("#badge")) == "popular"
+        await view.page.locator("#badge", has_text="popular").wait_for()
         await click_three(view, "tea")
         await turned_to(view, "tea")
         assert (await text_of(view.page.locator("#badge"))).endswith(" ms")

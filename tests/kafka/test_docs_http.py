@@ -90,7 +90,7 @@ def test_the_page_has_an_example_of_every_call_and_explains_every_reason() -> No
 
 async def test_every_example_does_what_the_page_says(broker: str, prefix: str, tmp_path: Path) -> None:
     shopkeeper = new_key("shop-frontend", "default", ["events", "slates"])
-    office = new_key("back-office", "default", ["admin"])
+    office = new_key("back-office", "*", ["admin"])
     keys = tmp_path / "keys.toml"
     keys.write_text(f"{shopkeeper.entry}\n{office.entry}")
     environment = {"SHOP_KEY": shopkeeper.secret, "ADMIN_KEY": office.secret, "SLATE_ID": ""}

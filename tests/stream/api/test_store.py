@@ -43,6 +43,19 @@ def test_users_without_a_new_slate_for_the_longest_time_go_first() -> None:
     assert store.size <= room
 
 
+def test_an_answer_is_kept_with_its_slate_counts_as_room_and_goes_with_it() -> None:
+    store = store_of("u1")
+    before = store.size
+    kept = store.latest("u1", "feed")
+    assert kept is not None
+    store.keep_answer("u1", kept, b"x" * 100)
+    store.keep_answer("u1", kept, b"x" * 100)
+    assert (store.size, kept.body) == (before + 100, b"x" * 100)
+    store.put("u1", slate_of("u1"), 6)
+    store.keep_answer("u1", kept, b"y")
+    assert store.size == before
+
+
 def test_a_forgotten_user_takes_no_room() -> None:
     store = store_of("u1")
     store.drop("u1")
