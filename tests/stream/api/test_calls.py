@@ -22,7 +22,10 @@ async def test_a_call_needs_the_right_that_it_says() -> None:
     for right in RIGHTS:
         api = PastApi(keys=keys())
         api.ring.keys = api.ring.keys._replace(
-            by_hash={each: access._replace(rights={right}) for each, access in api.ring.keys.by_hash.items()}
+            by_hash={
+                each: access._replace(rights={right}, tenant="*")
+                for each, access in api.ring.keys.by_hash.items()
+            }
         )
         async with api.client(**ADMIN) as http:
             for call in CALLS:
