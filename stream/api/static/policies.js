@@ -37,11 +37,11 @@ function beliefs(told) {
 }
 
 function judged(told) {
-  const columns = [{ title: "Estimator" }, { title: "Reward a slate", number: true }, { title: "95 % interval", number: true }];
+  const columns = [{ title: "Estimator" }, { title: "Reward a slate", number: true }, { title: "95 % interval, or why there is none" }];
   const rows = Object.entries(told.whole.estimates || {}).map(([name, each]) => [
     name,
     each.value === null ? "refused" : number(each.value, 4),
-    each.low === undefined || each.low === null ? "–" : `${number(each.low, 4)} to ${number(each.high, 4)}`,
+    each.ci95 ? `${number(each.ci95[0], 4)} to ${number(each.ci95[1], 4)}` : each.refused || "–",
   ]);
   return h(
     "div",
