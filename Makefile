@@ -20,7 +20,7 @@ $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || { echo "making .venv with $$($$python --version)"; $$python -m venv .venv; }
 	@echo "installing freshslate and its tools into .venv (a minute or two the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[kafka,parquet,tune]' --group dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[api,kafka,parquet,tune]' --group dev
 	@touch $@
 
 demo: $(INSTALLED) ## a broker, workers and a simulated shop: see it learn (SECONDS=60, ARGS=)

@@ -11,6 +11,8 @@ import typer
 from msgspec import to_builtins
 from rich.console import Console
 
+from agents.api import API_EXAMPLES, KEY_EXAMPLES, api_key
+from agents.api import api as serve_api
 from agents.dlq import dlq_app
 from agents.evaluation import EXAMPLES, evaluate
 from agents.export import EXPORT_EXAMPLES, export
@@ -87,6 +89,7 @@ def demo(
     ] = None,
     result: Annotated[Path | None, typer.Option("--json", help="File to write the result to.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave it all running until Ctrl-C.")] = False,
+    api: Annotated[bool, typer.Option(help="Serve the console, to click and look on in a browser.")] = True,
 ) -> None:
     """See it learn: a broker, workers and a simulated shop, live; and what learning is worth.
 
@@ -98,7 +101,7 @@ def demo(
     from stream.screens.demo import DemoScreen  # noqa: PLC0415
 
     quiet()
-    options = DemoOptions(seconds, workers, rate, seed, kill_every, result, keep)
+    options = DemoOptions(seconds, workers, rate, seed, kill_every, result, keep, api)
     if not run_demo(options, DemoScreen(out)):
         raise typer.Exit(1)
 
@@ -352,6 +355,8 @@ def compare(
         print_comparison(out, found)
 
 
+app.command("api", epilog=API_EXAMPLES)(serve_api)
+app.command("api-key", epilog=KEY_EXAMPLES)(api_key)
 app.command(epilog=EXAMPLES)(evaluate)
 app.command(epilog=EXPORT_EXAMPLES)(export)
 app.command(epilog=FORGET_EXAMPLES)(forget)

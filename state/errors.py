@@ -4,6 +4,7 @@
     ├── InvalidRecord          leave this record out; it will not get better by trying again
     │   ├── InvalidEvent       write it to the dead letter topic and go on with the next event
     │   └── InvalidItem        count it and keep what is known of the item
+    ├── InvalidRequest         answer with the error of the protocol that was spoken
     ├── InvalidFile            go on with what is in force until the changed file is right
     │   ├── InvalidRules       business rules
     │   └── InvalidPlan        policies and their shares of users
@@ -27,6 +28,8 @@ REASONS: Final = (
     "too_large",
     "not_json",
     "wrong_type",
+    "passed_over",
+    "not_one_event",
     "unsupported_schema",
     "missing_type",
     "unknown_type",
@@ -72,6 +75,23 @@ class InvalidEvent(InvalidRecord):
 
 class InvalidItem(InvalidRecord):
     """A catalogue record that is left out."""
+
+
+class InvalidRequest(FreshslateError):
+    """A request of another vendor's protocol that cannot be answered.
+
+    Args:
+        field: The field that is wrong, by its name there.
+        detail: What is wrong with it, for a person.
+    """
+
+    def __init__(self, field: str, detail: str) -> None:
+        super().__init__(field, detail)
+        self.field = field
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.detail}"
 
 
 class InvalidFile(FreshslateError):

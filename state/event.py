@@ -154,6 +154,8 @@ class EventRules(Struct, frozen=True, kw_only=True):
     max_age_ms: int = 30 * 24 * 60 * 60 * 1000
     """How far an event's time may lie behind its record's Kafka timestamp."""
     topic_types: Mapping[str, str] = field(default_factory=lambda: TOPIC_TYPES)
+    formats: Mapping[str, str] = {}
+    """Names of other vendors' formats (`state.fronts.front.FRONTS`), by topic; all others have our own."""
     scenarios: frozenset[str] = SCENARIOS
 
     def __post_init__(self) -> None:

@@ -134,6 +134,14 @@ def analyst_needs(settings: Settings) -> list[Need]:
     ]
 
 
+def api_needs(settings: Settings) -> list[Need]:
+    """Of `freshslate api`: what an operator does, and items to be written."""
+    return [
+        *operator_needs(settings),
+        Need(TOPIC, settings.items_topic, WRITE),
+    ]
+
+
 def operator_needs(settings: Settings) -> list[Need]:
     """Of `freshslate dlq` and `freshslate forget`: what an analyst reads, and a transaction of their own."""
     written = (*settings.input_topics, settings.dlq_topic)
@@ -160,6 +168,7 @@ ROLES: Final[Mapping[str, Callable[[Settings], list[Need]]]] = {
     "setup": setup_needs,
     "shop": shop_needs,
     "analyst": analyst_needs,
+    "api": api_needs,
     "operator": operator_needs,
     "mover": mover_needs,
 }

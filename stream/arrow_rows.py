@@ -102,7 +102,7 @@ def events(rules: EventRules) -> Kind:
     def decode(record: Record) -> Struct:
         origin = Origin(record.topic, record.partition, record.offset, record.timestamp)
         try:
-            return _event_row(decode_event(record.value, origin, rules))
+            return _event_row(decode_event(record.value, origin, rules, record.headers))
         except InvalidEvent as error:
             return EventRow(rejected=error.reason)
 

@@ -5,13 +5,15 @@ is msgpack. Encoders and decoders are built once. A newer writer may add fields:
 but a version this code does not know is an error that says so.
 """
 
-from typing import Any, Final, NamedTuple, TypeVar
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
 from state.catalogue import CatalogueItem
 from state.errors import InvalidEvent, InvalidItem, UnreadableState
 from state.event import Event, EventRules, Origin
+from state.fronts.front import FRONTS, LeftOut
 from state.parse import KnownEvent, event_fields, known_event, parse_event
 from state.parse_item import ITEM_RULES, parse_item
 from state.profile import PROFILE_VERSION, Profile
@@ -20,8 +22,12 @@ from state.slates import WireSlate
 from stream.times import parse_iso
 
 Answer = TypeVar("Answer", Slate, Reward, Delta)
+Payload = TypeVar("Payload")
+Headers: TypeAlias = Iterable[tuple[str, bytes | None]]
+NO_HEADERS: Final[Headers] = ()
 
 _JSON_FIELDS: Final = msgspec.json.Decoder(dict[str, Any])
+_JSON_ANY: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder()
 _KNOWN_EVENT: Final = msgspec.json.Decoder(KnownEvent)
 _JSON: Final = msgspec.json.Encoder()
 _SLATE: Final = msgspec.json.Decoder(Slate)
@@ -44,12 +50,22 @@ class Marker(NamedTuple):
 _MARKER: Final = msgspec.msgpack.Decoder(Marker)
 
 
-def decode_event(value: bytes | None, origin: Origin, rules: EventRules) -> Event:
-    """Turn a record's value into an event.
+def decode_event(
+    value: bytes | None, origin: Origin, rules: EventRules, headers: Headers = NO_HEADERS
+) -> Event:
+    """Turn a record's value into an event, from the format of its topic.
+
+    Args:
+        value: of the record.
+        origin: of the record.
+        rules: limits, and the topics that have another vendor's format.
+        headers: of the record; formats of envelopes have their fields there.
 
     Raises:
         InvalidEvent: Whatever is wrong with it, for any bytes at all.
     """
+    if rules.formats and (name := rules.formats.get(origin.topic)) is not None:
+        return _decode_front(value, origin, rules, name, headers)
     if value is not None and len(value) <= rules.max_bytes:
         try:
             wire = _KNOWN_EVENT.decode(value)
@@ -68,7 +84,35 @@ def decode_any_event(value: bytes | None, origin: Origin, rules: EventRules) -> 
     Raises:
         InvalidEvent: Whatever is wrong with it.
     """
-    fields = _json_fields(value, rules.max_bytes)
+    return event_of(_json_fields(value, rules.max_bytes), origin, rules)
+
+
+def _decode_front(
+    value: bytes | None, origin: Origin, rules: EventRules, name: str, headers: Headers
+) -> Event:
+    """Read a record that is one event in another vendor's format.
+
+    Raises:
+        InvalidEvent: It is none, or several.
+    """
+    payload = _json(_JSON_ANY, value, rules.max_bytes)
+    said = {key.lower(): text.decode(errors="replace") for key, text in headers if text is not None}
+    found = FRONTS[name](payload, said)
+    if len(found) != 1:
+        reason, detail = "not_one_event", f"{len(found)} events of {name} in a record; it must be one"
+        raise InvalidEvent(reason, detail)
+    (event,) = found
+    if isinstance(event, LeftOut):
+        raise InvalidEvent(event.reason, f"{name}: {event.message}")
+    return event_of(event, origin, rules)
+
+
+def event_of(fields: dict[str, Any], origin: Origin, rules: EventRules) -> Event:
+    """Turn an event's decoded fields into an event; a time that is text becomes a number in them.
+
+    Raises:
+        InvalidEvent: Whatever is wrong with it.
+    """
     time = fields.get("time")
     if isinstance(time, str):
         fields["time"] = _milliseconds(time)
@@ -195,6 +239,10 @@ def _milliseconds(time: str) -> int:
 
 def _json_fields(value: bytes | None, max_bytes: int) -> dict[str, Any]:
     """The JSON object of an event's value."""
+    return _json(_JSON_FIELDS, value, max_bytes)
+
+
+def _json(decoder: "msgspec.json.Decoder[Payload]", value: bytes | None, max_bytes: int) -> Payload:
     if value is None:
         reason, detail = "null_value", "the record has no value; an event topic has no tombstones"
         raise InvalidEvent(reason, detail)
@@ -202,7 +250,7 @@ def _json_fields(value: bytes | None, max_bytes: int) -> dict[str, Any]:
         reason, detail = "too_large", f"{len(value)} bytes; at most {max_bytes} are allowed"
         raise InvalidEvent(reason, detail)
     try:
-        return _JSON_FIELDS.decode(value)
+        return decoder.decode(value)
     except msgspec.ValidationError as error:
         reason, detail = "wrong_type", str(error)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

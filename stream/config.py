@@ -18,6 +18,7 @@ from pydantic_settings import (
 
 from state.exposure import Exposing
 from state.reward import DEFAULT_HORIZONS_TEXT, DEFAULT_REWARDS
+from stream.api_settings import ApiSettings
 from stream.environment import PREFIX, ConfigError, env_name, problems, service_links, unknown_names
 from stream.misfits import misfits
 from stream.operator_settings import OperatorSettings
@@ -25,6 +26,7 @@ from stream.security_settings import SecuritySettings
 from stream.setting_types import (
     CommaList,
     Horizons,
+    InputFormats,
     ModelFile,
     Retention,
     Rewards,
@@ -40,7 +42,7 @@ DAY: Final = 86_400
 _CYCLE_EVENTS: Final = {"exactly_once": 6000, "at_least_once": 2000}
 
 
-class Settings(OperatorSettings, SecuritySettings, TopicNames, BaseSettings):
+class Settings(ApiSettings, OperatorSettings, SecuritySettings, TopicNames, BaseSettings):
     """All settings; immutable. Build it with `load_settings`, which explains what is wrong.
 
     Durations are seconds and sizes bytes, as the names and `settings_table` say.
@@ -72,6 +74,13 @@ class Settings(OperatorSettings, SecuritySettings, TopicNames, BaseSettings):
         ("events",),
         "topics",
         "Topics that shoppers' events are read from, comma separated, without topic_prefix.",
+    )
+    input_formats: InputFormats = setting(
+        (),
+        "topic=format",
+        "Inputs in another format than Freshslate's own, comma separated, such as "
+        "clicks=segment,orders=cloudevents; one of cloudevents, ga4, personalize, segment, snowplow "
+        "(docs/fronts.md). The first input has Freshslate's own.",
     )
     topic_prefix: str = setting("", "text", "Put before the name of every topic.")
     partitions: int = setting(

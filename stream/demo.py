@@ -32,6 +32,7 @@ from stream.closed_loop import ClosedLoop
 from stream.config import Settings, load_settings
 from stream.connection import connection
 from stream.crew import Crew
+from stream.demo_console import DemoConsole
 from stream.experiment import compare_groups
 from stream.interrupt import Interruptible
 from stream.presenter import Presenter
@@ -79,6 +80,8 @@ class DemoOptions(NamedTuple):
     """Where the result is written."""
     keep: bool = False
     """Leave everything running at the end, until Ctrl-C."""
+    api: bool = True
+    """Serve the HTTP API and its console too."""
 
 
 class Result(Struct, kw_only=True):
@@ -157,6 +160,9 @@ def demo_settings(address: str, folder: Path, options: DemoOptions) -> Settings:
         data_dir=folder / "data",
         worker_port=0,
         worker_host="127.0.0.1",
+        api_host="127.0.0.1",
+        api_port=given.api_port if "api_port" in given.model_fields_set else 0,
+        api_keys_file=None,
         log_level="info",
         partitions=given.partitions if options.workers <= given.partitions else options.workers,
         **_control(given),
@@ -192,17 +198,18 @@ class _Demo:
             with Crew(settings, folder, options.workers, membership=membership) as crew:
                 roster = Roster(crew)
                 self._presenter.workers = roster.rows
-                async with beside(roster.watch()):
-                    result = await self._walk(roster)
-                    if options.keep:
-                        await self._stay()
+                with DemoConsole(settings, folder, is_wanted=options.api) as console:
+                    async with beside(roster.watch()):
+                        result = await self._walk(roster, console)
+                        if options.keep:
+                            await self._stay()
         finally:
             self._screen.running("cleaning up")
             if removes:
                 await remove_topics(settings)
         return result
 
-    async def _walk(self, roster: Roster) -> Result:
+    async def _walk(self, roster: Roster, console: DemoConsole) -> Result:
         screen, board = self._screen, self._board
         shop = await asyncio.to_thread(_opened, self._options)
         async with ClosedLoop(self._settings, shop, board) as loop, beside(loop.follow()):
@@ -210,6 +217,8 @@ class _Demo:
             screen.done("shop", f"{items:,} items, {shop.config.shoppers:,} shoppers")
             past = await loop.catch_up()
             start_seconds = await self._first_slate(roster)
+            if told := await console.told():
+                screen.done("console", told)
             await self._answered()
             screen.done("past", f"{past:,} events, learned at full speed")
             past += await loop.catch_up()

@@ -80,7 +80,7 @@ async def compare_groups(
     async for record in _inputs(settings, found[settings.input_topics[0]].partitions):
         origin = Origin(record.topic, record.partition, record.offset, record.timestamp)
         try:
-            event = decode_event(record.value, origin, rules)
+            event = decode_event(record.value, origin, rules, record.headers)
         except InvalidEvent:
             continue
         if not event.is_heartbeat:

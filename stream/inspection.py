@@ -157,7 +157,7 @@ def as_json(inspection: Inspection) -> dict[str, Any]:
         "key": inspection.key,
         "partition": inspection.partition,
         "expected_partition": inspection.expected_partition,
-        "profile": profile and _profile(profile),
+        "profile": profile and profile_json(profile),
         "slates": to_builtins(inspection.slates),
     }
 
@@ -175,7 +175,8 @@ def counted(profile: Profile) -> dict[str, int]:
     return {name: count for name, count in zip(EVENT_TYPES, profile.counts, strict=False) if count}
 
 
-def _profile(profile: Profile) -> dict[str, Any]:
+def profile_json(profile: Profile) -> dict[str, Any]:
+    """A profile as plain values."""
     return {
         "session": {
             "session_id": profile.session_id,

@@ -34,6 +34,7 @@ def misfits(settings: "Settings") -> Iterable[str]:
                 "takes up to 249 letters, digits, '.', '_' and '-'"
             )
             break
+    yield from _formats(settings)
     unknown = [name for name in settings.slate_types if name not in EVENT_TYPES]
     if unknown:
         yield f"{env_name('slate_types')}: {unknown[0]!r} is not one of {', '.join(EVENT_TYPES)}"
@@ -57,6 +58,22 @@ def misfits(settings: "Settings") -> Iterable[str]:
     yield from _plugins(settings)
     yield from _learning(settings)
     yield from insecure(settings)
+
+
+def _formats(settings: "Settings") -> Iterable[str]:
+    """Formats of topics that are no inputs, and of the one that has to have our own."""
+    variable = env_name("input_formats")
+    named = [pair.partition("=")[0].strip() for pair in settings.input_formats]
+    for name in dict.fromkeys(name for name in named if named.count(name) > 1):
+        yield f"{variable}: {name!r} is named twice"
+    for name in dict.fromkeys(name for name in named if name not in settings.inputs):
+        yield f"{variable}: {name!r} is none of {env_name('inputs')} ({', '.join(settings.inputs)})"
+    if settings.inputs and settings.topic_prefix + settings.inputs[0] in settings.formats:
+        yield (
+            f"{variable}: {settings.inputs[0]!r} is the first of {env_name('inputs')}, where Freshslate "
+            "writes events of its own (heartbeats, users to forget): put a topic in its own format first, "
+            f"such as {env_name('inputs')}=events,{','.join(settings.inputs)}"
+        )
 
 
 def _learning(settings: "Settings") -> Iterable[str]:

@@ -1,5 +1,6 @@
 """Reads topics to their end, as they are now."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Collection, Mapping
 from typing import Any, Final
 
@@ -10,6 +11,8 @@ from state.event import HEARTBEAT_TENANT, state_key
 from stream.connection import Where, arguments
 
 _POLL_MS = 200
+_POLL_RECORDS: Final = 200
+"""Given out at once: whatever else runs in the same loop has its turn after them."""
 _HEARTBEATS: Final = state_key(HEARTBEAT_TENANT, "").encode()
 """Begins the keys of heartbeats, and of no shopper."""
 
@@ -61,9 +64,13 @@ async def read_topic(
         for tp, offset in (await _begins(consumer, ends, last=last, since=since, starts=starts)).items():
             consumer.seek(tp, offset)
         while waiting:
-            for records in (await consumer.getmany(*waiting, timeout_ms=_POLL_MS)).values():
+            for records in (
+                await consumer.getmany(*waiting, timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)
+            ).values():
                 for record in records:
                     yield record
+            # What was fetched already is handed over without waiting.
+            await asyncio.sleep(0)
             # Positions also pass control records, which are never delivered.
             waiting = {tp for tp in waiting if await consumer.position(tp) < ends[tp]}
 

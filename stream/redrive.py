@@ -81,9 +81,8 @@ def judge(settings: Settings, rules: EventRules, times: Times) -> Callable[[Lett
             return NO_INPUT
         time = letter.record_time if times == "keep" else now
         try:
-            decode_event(
-                letter.value, Origin(letter.topic, letter.source_partition, letter.source_offset, time), rules
-            )
+            origin = Origin(letter.topic, letter.source_partition, letter.source_offset, time)
+            decode_event(letter.value, origin, rules, letter.headers)
         except InvalidEvent as error:
             return error.reason
         return None

@@ -57,7 +57,7 @@ class Router:
     """Where an event goes: the input that its type belongs to, and there its user's partition.
 
     With one input every event goes to it; with several, to the one named after the event's type
-    (`state.event.TOPIC_TYPES`), else to the first.
+    (`state.event.TOPIC_TYPES`), else to the first. Inputs in another vendor's format get none.
     """
 
     def __init__(self, settings: Settings, topics: Mapping[str, TopicState]) -> None:
@@ -65,7 +65,7 @@ class Router:
         self._by_type = {
             TOPIC_TYPES[name]: settings.topic_prefix + name
             for name in reversed(settings.inputs)
-            if name in TOPIC_TYPES and len(settings.inputs) > 1
+            if name in TOPIC_TYPES and len(settings.inputs) > 1 and self._is_own(settings, name)
         }
         partitions = {name: list(range(state.partitions)) for name, state in topics.items()}
         partitioner = DefaultPartitioner()
@@ -77,6 +77,10 @@ class Router:
             return chosen
 
         self._partition = partition
+
+    @staticmethod
+    def _is_own(settings: Settings, name: str) -> bool:
+        return settings.topic_prefix + name not in settings.formats
 
     def __call__(self, event_type: str, key: bytes) -> tuple[str, int]:
         """Topic and partition."""

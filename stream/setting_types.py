@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
+from state.fronts.front import FRONTS, OWN
 from state.retrieval.config import parse_weights
 from state.reward import parse_horizons, parse_rewards
 from stream.faults import parse_fault_point
@@ -50,6 +51,18 @@ def _source_weights(pairs: tuple[str, ...]) -> tuple[str, ...]:
     return pairs
 
 
+def _input_formats(pairs: tuple[str, ...]) -> tuple[str, ...]:
+    for pair in pairs:
+        name, equals, kind = pair.partition("=")
+        if not name.strip() or not equals:
+            message = f"must be topics with formats, such as clicks=segment; {pair!r} is none"
+            raise ValueError(message)
+        if kind.strip() not in {OWN, *FRONTS}:
+            message = f"names {kind.strip()!r}; formats are {', '.join((OWN, *FRONTS))}"
+            raise ValueError(message)
+    return pairs
+
+
 def _rewards(text: str) -> str:
     parse_rewards(text)
     return text
@@ -73,4 +86,5 @@ FaultPoint = Annotated[str | None, AfterValidator(_fault_point)]
 SourceWeights = Annotated[CommaList, AfterValidator(_source_weights)]
 Rewards = Annotated[str, AfterValidator(_rewards)]
 Horizons = Annotated[str, AfterValidator(_horizons)]
+InputFormats = Annotated[CommaList, AfterValidator(_input_formats)]
 ModelFile = Annotated[Path | None, AfterValidator(check_model_file)]

@@ -234,7 +234,7 @@ class Timeline:
             return None
         origin = Origin(record.topic, record.partition, record.offset, record.timestamp)
         try:
-            event = decode_event(record.value, origin, self._rules.events)
+            event = decode_event(record.value, origin, self._rules.events, record.headers)
         except InvalidEvent as error:
             if not self._is_claimed(record):
                 return None
@@ -243,11 +243,15 @@ class Timeline:
         return Inbound(event, origin) if event.key == self._key else None
 
     def _may_be_ours(self, record: Record) -> bool:
-        """Spares decoding: JSON holds an id as it is, but for escapes and numbers such as 1e3."""
+        """Spares decoding: JSON holds an id as it is, but for escapes and numbers such as 1e3.
+
+        Other vendors' formats may have it in base 64.
+        """
         user_id, _ = self._user
         value = record.value or b""
         return (
-            record.key == self._key.encode()
+            record.topic in self._rules.events.formats
+            or record.key == self._key.encode()
             or user_id.encode() in value
             or b"\\" in value
             or WHOLE_NUMBER.fullmatch(user_id) is not None

@@ -1,6 +1,9 @@
 """What the topics are called: every name is made from the prefix, here and nowhere else."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+from state.fronts.front import OWN
 
 
 class TopicNames:
@@ -9,11 +12,19 @@ class TopicNames:
     if TYPE_CHECKING:  # the settings declare them, in their own order
         topic_prefix: str
         inputs: tuple[str, ...]
+        input_formats: tuple[str, ...]
 
     @property
     def input_topics(self) -> tuple[str, ...]:
         """The topics that events are read from, in the order of `inputs`."""
         return tuple(self.topic_prefix + name for name in self.inputs)
+
+    @property
+    def formats(self) -> Mapping[str, str]:
+        """Formats of the inputs that have not our own, by topic."""
+        pairs = [pair.partition("=") for pair in self.input_formats]
+        named = {self.topic_prefix + name.strip(): kind.strip() for name, _, kind in pairs}
+        return {topic: kind for topic, kind in named.items() if kind != OWN}
 
     @property
     def items_topic(self) -> str:

@@ -105,12 +105,12 @@ async def events_of(
 
 def is_of(record: Record, key: str, user_id: str, settings: Settings) -> bool:
     """Whether a record is an event of this user."""
-    value = record.value
-    if value is None or (user_id.encode() not in value and b"\\" not in value):
+    value, is_own = record.value, record.topic not in settings.formats
+    if value is None or (is_own and user_id.encode() not in value and b"\\" not in value):
         return False
     origin = Origin(record.topic, record.partition, record.offset, record.timestamp)
     try:
-        return decode_event(value, origin, event_rules(settings)).key == key
+        return decode_event(value, origin, event_rules(settings), record.headers).key == key
     except InvalidEvent:
         return False
 

@@ -92,8 +92,8 @@ class Result(NamedTuple):
     """The records that were events, duplicates among them."""
     outcome: Outcome
     invalid: Mapping[str, bytes | bytearray]
-    """By input topic: one byte per record in offset order, 1 for a dead letter; none for heartbeats, which
-    say nothing of how good a shop's records are."""
+    """By input topic: one byte per record in offset order, 1 for a dead letter; none for heartbeats and for
+    records that are passed over, which say nothing of how good a shop's records are."""
     rejected: Sequence[tuple[str, str]]
     """Input topic and reason of each dead letter."""
     laps: Laps
@@ -224,13 +224,14 @@ def _decode(records: Sequence[Record], engine: Engine) -> _Decoded:
         origin = Origin(record.topic, record.partition, record.offset, record.timestamp)
         flags = invalid.setdefault(record.topic, bytearray())
         try:
-            event = decode_event(record.value, origin, engine.events)
+            event = decode_event(record.value, origin, engine.events, record.headers)
             inbounds.append(Inbound(event, origin))
             if event.tenant != HEARTBEAT_TENANT:
                 flags.append(0)
         except InvalidEvent as error:
-            last = error
-            flags.append(1)
+            if error.reason != "passed_over":
+                last = error
+                flags.append(1)
             rejected.append((record.topic, error.reason))
             dead.append(_dead_letter(record, origin, error, engine.version))
     return _Decoded(inbounds, dead, invalid, rejected, last)

@@ -324,6 +324,7 @@ def event_rules(settings: Settings) -> EventRules:
         max_age_ms=settings.max_event_age_seconds * 1000,
         max_ahead_ms=settings.max_event_ahead_seconds * 1000,
         topic_types={settings.topic_prefix + name: kind for name, kind in TOPIC_TYPES.items()},
+        formats=settings.formats,
     )
 
 

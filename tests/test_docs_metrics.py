@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from stream.api.metrics import API_METRICS
 from stream.metrics import Metric
 from stream.metrics_table import metrics_table
 from stream.monitor_metrics import MONITOR_METRICS
@@ -36,12 +37,16 @@ def test_the_operations_page_lists_every_metric_of_the_monitor() -> None:
     assert table(MONITOR_METRICS) in DOC.read_text(encoding="utf-8")
 
 
+def test_the_operations_page_lists_every_metric_of_the_api() -> None:
+    assert table(API_METRICS) in DOC.read_text(encoding="utf-8")
+
+
 def test_the_operations_page_names_no_metric_that_is_not_there() -> None:
-    declared = {metric.name for metric in METRICS + MONITOR_METRICS}
+    declared = {metric.name for metric in METRICS + MONITOR_METRICS + API_METRICS}
     named = set(re.findall(r"\bfreshslate_[a-z_]+\b", DOC.read_text(encoding="utf-8")))
     parts = {f"{name}_{part}" for name in declared for part in ("bucket", "count", "sum")}
     assert named <= declared | parts
 
 
 if __name__ == "__main__":
-    print(table(), table(MONITOR_METRICS), sep="\n\n")
+    print(table(), table(MONITOR_METRICS), table(API_METRICS), sep="\n\n")

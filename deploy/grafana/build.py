@@ -7,6 +7,7 @@ from typing import Final
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
+from deploy.grafana.api import API
 from deploy.grafana.freshness import FRESHNESS
 from deploy.grafana.panels import Board, built
 from deploy.grafana.pipeline import PIPELINE
@@ -16,7 +17,7 @@ from deploy.grafana.resources import RESOURCES
 FOLDER: Final = Path(__file__).with_name("dashboards")
 DOCS: Final = "/docs"
 """Where `docs/` is published, if nobody says; it can also be changed above each dashboard."""
-BOARDS: Final = (FRESHNESS, RECOMMENDATIONS, PIPELINE, RESOURCES)
+BOARDS: Final = (FRESHNESS, RECOMMENDATIONS, PIPELINE, RESOURCES, API)
 
 
 def text_of(board: Board, docs: str = DOCS) -> str:

@@ -7,6 +7,7 @@ import yaml
 
 from deploy.prometheus.promql import Checker
 from deploy.prometheus.server import RULES
+from stream.api.metrics import API_METRICS
 from stream.metrics import Metric
 from stream.monitor_metrics import MONITOR_METRICS
 from stream.worker_metrics import METRICS
@@ -28,8 +29,8 @@ ALERTS: Final = frozenset({"alertname", "alertstate", "severity"})
 
 
 def declared() -> list[Metric]:
-    """Of workers and the monitor."""
-    return [*METRICS, *MONITOR_METRICS]
+    """Of workers, the monitor and the API."""
+    return [*METRICS, *MONITOR_METRICS, *API_METRICS]
 
 
 def series() -> dict[str, frozenset[str]]:

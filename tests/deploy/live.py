@@ -1,4 +1,4 @@
-"""Every query of every dashboard and rule, put to a Prometheus that scrapes a live worker and monitor."""
+"""Every query of dashboards and rules, put to a Prometheus that scrapes a live worker, monitor and API."""
 
 import re
 import time
@@ -19,6 +19,7 @@ SPEED = 30
 ABSENT = {
     "ALERTS": "no alert has to fire",
     "freshslate:reward_per_slate:ratio_1d": "looks at the day before",
+    "freshslate_api_keys": "there is no file of keys",
     "freshslate_assignments_ended_total": "no assignment is given up",
     "freshslate_learned_late_total": "nothing comes late",
     "freshslate_learned_until_timestamp_seconds": "nothing matures so soon",

@@ -138,7 +138,7 @@ def test_grafana_finds_prometheus_and_every_dashboard() -> None:
     folder = provider["options"]["path"]
     boards = {path.name: json.loads(path.read_text())["uid"] for path in inside[folder].glob("*.json")}
     assert set(boards.values()) >= {
-        f"freshslate-{name}" for name in ("freshness", "recommendations", "pipeline", "resources")
+        f"freshslate-{name}" for name in ("freshness", "recommendations", "pipeline", "resources", "api")
     }
     home = Path(grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
     assert (str(home.parent), home.name in boards) == (folder, True)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -121,6 +122,7 @@ async def test_a_short_demo_answers_every_event_once_and_leaves_nothing(
     assert 10 <= len(seconds) <= 13
     assert all("lost 0 duplicates 0" in line for line in seconds)
     assert "Nothing lost, nothing twice." in demo.stdout
+    assert re.search(r"console +http://127\.0\.0\.1:\d+/console", demo.stdout)
 
 
 async def test_killed_workers_lose_nothing_and_repeat_nothing(

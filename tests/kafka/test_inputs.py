@@ -4,9 +4,25 @@ import asyncio
 import signal
 from pathlib import Path
 
-from tests.kafka.harness import PARTITIONS, clicks, read_json, send, shop
+from aiokafka import AIOKafkaProducer
 
+from stream.connection import connection
+from stream.inspection import partition_of
+from stream.reading import read_topic
+from tests.kafka.harness import PARTITIONS, Shop, clicks, read_json, send, shop
+
+VIEW = b'{"event": "Product Viewed", "messageId": "m-1", "userId": "ada", "properties": {"sku": "d"}}'
+PAGE = b'{"type": "page",  "messageId": "m-2", "userId": "ada"}'
+ORDER = b'{"user_id": "ada", "item_id": "d"}'
 TOPICS = {"click": "clicks", "purchase": "purchases", "impression": "impressions"}
+
+
+async def send_raw(it: Shop, name: str, value: bytes, **headers: str) -> None:
+    """Send a record of ada's to an input."""
+    topic, pairs = it.settings.topic_prefix + name, [(key, text.encode()) for key, text in headers.items()]
+    partition = partition_of("ada", it.settings.partitions)
+    async with AIOKafkaProducer(bootstrap_servers=it.settings.broker) as producer:
+        await producer.send_and_wait(topic, value, key=b"ada", partition=partition, headers=pairs)
 
 
 async def test_equal_partitions_of_all_inputs_are_always_in_the_same_worker(
@@ -33,25 +49,38 @@ async def test_equal_partitions_of_all_inputs_are_always_in_the_same_worker(
         assert await asyncio.to_thread(second.wait, 20) == 0
 
 
-async def test_one_cycle_takes_a_partitions_clicks_and_purchases_together_with_a_marker_each(
+async def test_one_cycle_takes_a_partitions_topics_together_each_in_its_format_with_a_marker_each(
     broker: str, prefix: str, tmp_path: Path
 ) -> None:
-    async with shop(broker, prefix, tmp_path, inputs=("clicks", "purchases")) as it:
+    inputs, formats = ("clicks", "purchases", "web", "orders"), ("web=segment", "orders=cloudevents")
+    async with shop(broker, prefix, tmp_path, inputs=inputs, input_formats=formats) as it:
         base = {"user_id": "ada", "time": 1_700_000_000_000}
         now = {"user_id": "ada"}
         await send(it, [{"item_id": "a", **now}, {"item_id": "b", **now}], topic=prefix + "clicks")
         await send(it, [{"item_id": "b", **now}, {"item_id": "c", **base}], topic=prefix + "purchases")
+        await send_raw(it, "web", VIEW)
+        await send_raw(it, "web", PAGE)
+        await send_raw(it, "orders", ORDER, ce_specversion="1.0", ce_id="o-1", ce_type="shop.purchase")
         it.start()
-        await it.settled(4)
+        await it.settled(7)
         deltas = await read_json(it, it.settings.deltas_topic)
         topics = {span["topic"] for delta in deltas for span in delta["spans"]}
-        assert topics == {prefix + "clicks", prefix + "purchases"}
+        assert topics == {prefix + name for name in inputs}
         slates = await read_json(it, it.settings.slates_topic)
         assert {slate["user_id"] for slate in slates} == {"ada"}
-        assert len(slates) == 3
+        assert len(slates) == 5
+        assert {"m-1", "o-1"} <= {slate["trigger"]["event_id"] for slate in slates}
+        letters = [
+            letter
+            async for letter in read_topic(connection(it.settings), it.settings.dlq_topic)
+            if letter.value
+        ]
+        reasons = {dict(letter.headers)["dlq.reason"]: letter.value for letter in letters}
+        assert reasons.keys() == {b"time_too_old", b"passed_over"}
+        assert reasons[b"passed_over"] == PAGE
         report = await it.audit()
         assert report.is_clean, report
-        assert report.dead_letters == 1
+        assert report.dead_letters == 2
 
 
 async def test_a_killed_worker_restarts_from_every_topics_own_marker(

@@ -1,4 +1,4 @@
-"""The monitor's process on a real broker: every metric of it moves."""
+"""The monitor's process on a real broker: every metric of it moves, and every query has its answer."""
 
 import asyncio
 import json
@@ -17,6 +17,7 @@ from stream.monitor_metrics import LAG, MONITOR_METRICS
 from tests.deploy import live
 from tests.deploy.tools import tool
 from tests.kafka.harness import Shop, clicks, send, shop, until
+from tests.kafka.test_api import api_of
 from tests.kafka.test_replay_state import background
 
 ADDRESS = re.compile(r"pages at (http://\S+)")
@@ -148,6 +149,18 @@ class Scraped:
             await asyncio.sleep(0.01)
 
 
+async def ask(address: str) -> None:
+    """Put every kind of request to the API, again and again."""
+    event = {"type": "click", "user_id": "asks", "item_id": "i1"}
+    async with aiohttp.ClientSession(address) as http:
+        while True:
+            for body in (event, {"type": "wave"}):
+                await (await http.post("/v1/events", json=body)).read()
+            await (await http.post("/v1/recommend", json=event)).read()
+            await (await http.get("/v1/slates/asks")).read()
+            await asyncio.sleep(0.1)
+
+
 async def queried(it: Shop, pages: dict[str, list[str]]) -> None:
     """Let a real Prometheus scrape these pages, and put every query of dashboards and rules to it."""
     tool("prometheus")  # a skip comes after what was tested without it
@@ -157,8 +170,8 @@ async def queried(it: Shop, pages: dict[str, list[str]]) -> None:
         prometheus.targets(
             {job: [at.removeprefix("http://") for at in found] for job, found in pages.items()}
         )
-        # Events come meanwhile: some rules look at what moves alone.
-        sending = asyncio.create_task(send(it, clicks(20_000, seed=3), rate=100))
+        # Events and requests come meanwhile: some panels and rules look at what moves alone.
+        sending = asyncio.gather(send(it, clicks(20_000, seed=3), rate=100), ask(*pages["freshslate-api"]))
         assert await asyncio.to_thread(live.settled, prometheus, SECONDS) == []
         assert await asyncio.to_thread(live.refused, prometheus) == []
         assert await asyncio.to_thread(live.strangers, prometheus) == []
@@ -177,6 +190,7 @@ async def test_every_metric_of_the_monitor_moves_and_every_query_of_dashboards_a
         monitor_wait_seconds=1,
         monitor_slates=5_000,
         canary_seconds=0.5,
+        api_port=0,
     ) as it:
         await plant(it)
         printed = tmp_path / "worker-0.log"  # where the harness looks for it
@@ -209,4 +223,10 @@ async def test_every_metric_of_the_monitor_moves_and_every_query_of_dashboards_a
             await scraped.until("freshslate_monitor_slates_total", say=printed.read_text)
         at_work = ADDRESS.search(it.log(worker))
         assert at_work is not None
-        await queried(it, {"freshslate-worker": [at_work[1]], "freshslate-monitor": [found[1]]})
+        async with api_of(it) as http:
+            pages = {
+                "freshslate-worker": [at_work[1]],
+                "freshslate-monitor": [found[1]],
+                "freshslate-api": [str(http._base_url).rstrip("/")],
+            }
+            await queried(it, pages)

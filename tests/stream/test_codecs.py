@@ -1,5 +1,6 @@
 import json
 from struct import pack
+from typing import ClassVar
 from unittest.mock import patch
 
 import msgspec
@@ -447,3 +448,78 @@ class TestMarkers:
     def test_other_bytes_are_unreadable(self, value):
         with pytest.raises(UnreadableState, match="stored marker"):
             decode_marker(value)
+
+
+class TestFormats:
+    RULES = EventRules(formats={"web": "segment", "orders": "cloudevents", "mp": "ga4"})
+    CALL: ClassVar = {
+        "type": "track",
+        "event": "Product Viewed",
+        "messageId": "m",
+        "userId": "u",
+        "properties": {"sku": "a"},
+    }
+
+    def read(self, topic, value, headers=()):
+        value = json.dumps(value).encode() if isinstance(value, dict | list) else value
+        return decode_event(value, Origin(topic, 3, 17, NOW), self.RULES, headers)
+
+    def test_the_topic_says_which_format_a_record_has(self):
+        event = self.read("web", self.CALL)
+        assert (event.event_id, event.type, event.user_id, event.time) == ("m", "view", "u", NOW)
+        assert event.items == (EventItem("a", extra={"sku": "a"}),)
+        assert self.read("events", CLICK).type == "click"
+        assert refusal(self.read, "events", self.CALL).reason == "unknown_type"
+        assert refusal(self.read, "web", CLICK).reason == "passed_over"
+
+    def test_a_time_as_text_is_read_as_in_our_own_events(self):
+        call = self.CALL | {"timestamp": "2025-11-22T17:03:20.000Z"}
+        assert self.read("web", call).time == NOW
+        assert refusal(self.read, "web", call | {"timestamp": "soon"}).reason == "wrong_time"
+
+    def test_attributes_may_be_headers(self):
+        headers = (("ce_specversion", b"1.0"), ("CE_ID", b"o-1"), ("ce_type", b"shop.purchase"), ("x", None))
+        event = self.read("orders", CLICK | {"type": None}, headers)
+        assert (event.event_id, event.type) == ("o-1", "purchase")
+        structured = {
+            "specversion": "1.0",
+            "id": "o-2",
+            "type": "shop.like",
+            "data": {"user_id": "u", "item_id": "a"},
+        }
+        assert self.read("orders", structured).type == "like"
+        assert self.read("orders", structured, (("ce_id", b"\xff"),)).event_id == "o-2"
+
+    @pytest.mark.parametrize("count", [0, 2])
+    def test_a_record_is_one_event(self, count):
+        event = {"name": "view_item", "params": {"items": [{"item_id": "a"}]}}
+        error = refusal(self.read, "mp", {"client_id": "c", "events": [event] * count})
+        assert (error.reason, error.detail) == (
+            "not_one_event",
+            f"{count} events of ga4 in a record; it must be one",
+        )
+
+    @pytest.mark.parametrize(
+        ("value", "reason"),
+        [
+            (None, "null_value"),
+            (b"{", "not_json"),
+            (b"[" * 5000, "not_json"),
+            (b"7", "wrong_type"),
+            (b" " * 70_000, "too_large"),
+            ({"type": "page"}, "passed_over"),
+            ({"event": "Product Viewed", "properties": {"sku": "a"}}, "missing_user"),
+            ({"event": "Product Viewed", "userId": "u"}, "missing_item"),
+            ({"event": "Product Viewed", "userId": "u", "properties": {"sku": "a\n"}}, "wrong_id"),
+        ],
+    )
+    def test_what_is_no_event_says_why(self, value, reason):
+        assert refusal(self.read, "web", value).reason == reason
+
+    @given(
+        st.binary(max_size=40) | st.sampled_from([b"{}", b"[]", b"null", b'{"e": "ue"}', b'{"events": 7}'])
+    )
+    def test_any_bytes_give_an_event_or_a_reason(self, value):
+        for topic in self.RULES.formats:
+            error = refusal(self.read, topic, value)
+            assert error is None or error.reason in REASONS

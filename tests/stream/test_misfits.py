@@ -29,6 +29,20 @@ def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
             "FRESHSLATE_INPUTS: 'slates' is a topic that Freshslate itself writes or follows",
         ),
         (
+            {"inputs": ("events", "web"), "input_formats": ("wep=segment",)},
+            "FRESHSLATE_INPUT_FORMATS: 'wep' is none of FRESHSLATE_INPUTS (events, web)",
+        ),
+        (
+            {"inputs": ("events", "web"), "input_formats": ("web=segment", "web=ga4")},
+            "FRESHSLATE_INPUT_FORMATS: 'web' is named twice",
+        ),
+        (
+            {"inputs": ("web",), "input_formats": ("web=segment",)},
+            "FRESHSLATE_INPUT_FORMATS: 'web' is the first of FRESHSLATE_INPUTS, where Freshslate writes "
+            "events of its own (heartbeats, users to forget): put a topic in its own format first, such as "
+            "FRESHSLATE_INPUTS=events,web",
+        ),
+        (
             {"topic_prefix": "shop/"},
             "FRESHSLATE_INPUTS, FRESHSLATE_TOPIC_PREFIX: 'shop/events' cannot be a topic's name; Kafka takes "
             "up to 249 letters, digits, '.', '_' and '-'",

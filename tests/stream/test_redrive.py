@@ -40,6 +40,15 @@ def test_a_letter_of_a_topic_that_is_no_input_stays():
     assert judge(SETTINGS, RULES, "keep")(letter(value=event(), place=("views", 3, 1))) == NO_INPUT
 
 
+def test_a_letter_is_judged_in_the_format_of_its_topic_with_its_headers():
+    rules = EventRules(formats={"clicks": "cloudevents"})
+    settings = Settings(inputs=("events", "clicks"), input_formats=("clicks=cloudevents",))
+    bare = letter(value=event(type=None))
+    assert judge(settings, rules, "keep")(bare) == "wrong_type"
+    headers = (("ce_specversion", b"1.0"), ("ce_type", b"shop.click"))
+    assert judge(settings, rules, "keep")(bare._replace(headers=headers)) is None
+
+
 def test_what_would_be_refused_again_stays_unless_all_are_asked_for():
     good, bad, lost = (Kind("clicks", "too_large", again) for again in (None, "not_json", NO_INPUT))
     found = Found(waiting={0: {1: (good, 9), 2: (bad, 9)}, 1: {0: (lost, 9), 7: (good, 9)}})

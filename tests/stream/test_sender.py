@@ -8,8 +8,8 @@ from stream.sender import Router, event_producer
 from stream.topics import TopicState
 
 
-def router(inputs: str, *, partitions: int = 8, prefix: str = "") -> Router:
-    settings = load_settings(inputs=inputs, topic_prefix=prefix)
+def router(inputs: str, *, partitions: int = 8, prefix: str = "", formats: str = "") -> Router:
+    settings = load_settings(inputs=inputs, topic_prefix=prefix, input_formats=formats)
     return Router(settings, {name: TopicState(partitions, {}) for name in settings.input_topics})
 
 
@@ -30,6 +30,11 @@ def test_of_several_inputs_each_takes_its_type_and_the_first_takes_the_rest() ->
 
 def test_of_two_inputs_of_one_type_the_first_takes_it() -> None:
     assert router("views,orders,purchases")("purchase", b"u")[0] == "orders"
+
+
+def test_an_input_in_another_format_gets_no_events_of_ours() -> None:
+    route = router("events,clicks,purchases", prefix="shop.", formats="clicks=segment,purchases=freshslate")
+    assert (route("click", b"u")[0], route("purchase", b"u")[0]) == ("shop.events", "shop.purchases")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,16 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from stream.setting_types import FOR_EVER, CommaList, FaultPoint, Horizons, Retention, Rewards, Weights
+from stream.setting_types import (
+    FOR_EVER,
+    CommaList,
+    FaultPoint,
+    Horizons,
+    InputFormats,
+    Retention,
+    Rewards,
+    Weights,
+)
 
 
 def read(kind, value):
@@ -50,3 +59,11 @@ def test_rewards_and_horizons_stay_text_that_can_be_read():
 def test_a_wrong_one_is_told_with_its_place(kind, text):
     with pytest.raises(ValidationError, match="part 2, 'cli"):
         read(kind, text)
+
+
+def test_formats_are_topics_with_names_of_fronts_or_our_own():
+    assert read(InputFormats, "web=segment, orders=freshslate") == ("web=segment", "orders=freshslate")
+    with pytest.raises(ValidationError, match="such as clicks=segment; 'web' is none"):
+        read(InputFormats, "web")
+    with pytest.raises(ValidationError, match="names 'avro'; formats are freshslate, cloudevents, ga4, "):
+        read(InputFormats, "web=avro")

@@ -1,5 +1,6 @@
 """The steps of one user, folded from records in whatever order they are read."""
 
+import base64
 import json
 import random
 from collections.abc import Sequence
@@ -280,6 +281,25 @@ def test_only_the_users_own_records_count_whatever_the_json_looks_like() -> None
     log.cycle(events=[record(value, offset, key=b"?") for offset, value in enumerate(values)])
     steps = told(timeline, log)
     assert [type(step) for step in steps] == [Happened, Happened, Rejected]
+
+
+def test_a_record_in_another_format_is_told_also_where_no_bytes_name_the_user() -> None:
+    data = base64.b64encode(json.dumps({"user_id": "u", "item_id": "i1"}).encode()).decode()
+    event = {"specversion": "1.0", "id": "e", "type": "shop.click", "data_base64": data}
+    formats = EventRules(formats={"web": "cloudevents"})
+    rules = Rules(formats, StepRules(), lambda profile, slate: ())
+    timeline = Timeline("u", "default", Start(NEW_PROFILE, {}, {"web": 0}, None), rules)
+    runs = {"web": [record(event, topic="web", key=b"other"), record(b"{", 1, topic="web", key=b"u")]}
+    result = work(0, runs, DictStore(), engine(events=formats))
+    for each in runs["web"]:
+        timeline.feed(each)
+    for key, value, _ in result.deltas:
+        timeline.cycle(record(value, topic="deltas", key=key))
+    timeline.publish(record(result.slates[0][1], topic="slates", key=b"u"))
+    clicked, rejected = timeline.steps()
+    assert happened(clicked).event.event_id == "e"
+    assert isinstance(rejected, Rejected)
+    assert rejected.reason == "not_json"
 
 
 def test_a_number_is_the_same_user_in_any_notation() -> None:

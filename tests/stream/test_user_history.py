@@ -1,10 +1,13 @@
 """One user's past, folded from what workers left."""
 
+import base64
+
 import pytest
 
 from state.event import EventRules, Origin
 from state.profile import NEW_PROFILE
 from stream.codecs import decode_delta, decode_event, decode_profile, decode_slate, encode_profile
+from stream.config import Settings
 from stream.refold import deltas_of
 from stream.user_history import FORGOTTEN, NoSuchPast, check_time, fold_user, is_of, slate_id_of
 from stream.work import work
@@ -100,6 +103,15 @@ def test_a_record_is_of_a_user_by_key_whatever_the_spelling():
     assert is_of(
         tenant, decode_event(tenant.value, Origin("events", 0, 0, T), EventRules()).key, "u3", SETTINGS
     )
+
+
+def test_a_record_in_another_format_is_of_a_user_also_where_no_bytes_say_so():
+    data = base64.b64encode(b'{"user_id": "u3", "item_id": "i1"}').decode()
+    event = {"specversion": "1.0", "type": "shop.click", "data_base64": data}
+    other = Settings(inputs=("events", "web"), input_formats=("web=cloudevents",))
+    assert is_of(record(event, topic="web"), "u3", "u3", other)
+    assert not is_of(record(event, topic="web"), "u4", "u4", other)
+    assert not is_of(record(event), "u3", "u3", other)
 
 
 def test_a_time_before_the_log_and_one_before_the_user_are_told_apart():

@@ -138,3 +138,10 @@ async def test_none_of_fausts_own_pages_is_served(served):
     app = await served(worker_port=0)
     for path in ("/", "/stats/", "/router/", "/table/", "/graph/", "/performance/"):
         assert (await get(app, path))[0] == 404
+
+
+def test_an_answer_in_two_parts_waits_for_no_acknowledgement() -> None:
+    with listen("127.0.0.1", 0) as server, socket.create_connection(server.getsockname()):
+        accepted, _ = server.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

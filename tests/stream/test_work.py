@@ -227,6 +227,22 @@ def test_the_dead_letters_of_each_topic_are_counted_apart():
     }
 
 
+def test_a_record_in_another_format_that_is_passed_over_is_a_dead_letter_and_no_fault_of_the_topic():
+    values = [
+        {"event": "Product Viewed", "userId": "ann", "properties": {"sku": "shoe"}},
+        {"type": "page", "userId": "ann"},
+        {"event": "Product Viewed"},
+    ]
+    web = engine(events=EventRules(formats={"web": "segment"}))
+    log = records(values, topic="web")
+    result = work(0, {"web": log}, DictStore(), web)
+    assert [inbound.event.type for inbound in result.inbounds] == ["view"]
+    assert result.rejected == [("web", "passed_over"), ("web", "missing_user")]
+    assert [value for _, value, _ in result.dead_letters] == [log[1].value, log[2].value]
+    assert bytes(result.invalid["web"]) == b"\0\1"
+    assert result.last_error.reason == "missing_user"
+
+
 def forget(user):
     return {"type": "forget", "user_id": user}
 

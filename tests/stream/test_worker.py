@@ -91,8 +91,11 @@ def test_event_rules_are_in_milliseconds_and_bytes():
             max_event_age_seconds=60,
             max_event_ahead_seconds=5,
             topic_prefix="shop.",
+            inputs=("events", "web"),
+            input_formats=("web=segment",),
         )
     )
+    assert rules.formats == {"shop.web": "segment"}
     assert (rules.max_bytes, rules.max_items) == (1000, 7)
     assert (rules.max_age_ms, rules.max_ahead_ms) == (60_000, 5_000)
     assert rules.topic_types["shop.purchases"] == "purchase"

@@ -1,0 +1,139 @@
+"""API: what is asked over HTTP, how fast it is answered, what is refused, and what the process holds."""
+
+from typing import Final
+
+from deploy.grafana.panels import Board, Chart, Query, Row, Variable, quantile, quantiles, rate
+
+API_INSTANCE: Final = Variable("instance", "API", "freshslate_api_store_users")
+_IT: Final = 'instance=~"$instance"'
+_REQUESTS: Final = "freshslate_api_requests_total"
+_SECONDS: Final = "freshslate_api_request_seconds"
+_FAULTS: Final = f'{_IT}, status=~"5.."'
+
+
+def _each(metric: str) -> tuple[Query, ...]:
+    return (Query(f"freshslate_api_{metric}{{{_IT}}}", "{{instance}}"),)
+
+
+_ASKED: Final = (
+    Chart(
+        "Requests",
+        "Answered a second, by call.",
+        "ops",
+        (Query(rate(_REQUESTS, "route", _IT), "{{route}}"),),
+        "stacked",
+    ),
+    Chart(
+        "Answers",
+        "By HTTP status, a second.",
+        "ops",
+        (Query(rate(_REQUESTS, "status", _IT), "{{status}}"),),
+        "stacked",
+    ),
+    Chart(
+        "Faults",
+        "Share of requests that were answered with 5xx: 503 is Kafka that does not acknowledge, or too much "
+        "that waits for it.",
+        "percentunit",
+        (Query(f"({rate(_REQUESTS, '', _FAULTS)} or vector(0)) / {rate(_REQUESTS, '', _IT)}", "5xx"),),
+        limits=(0.01,),
+    ),
+)
+
+_TIME: Final = (
+    Chart(
+        "Time to answer",
+        "99th percentile by call; a stream's is that of its beginning.",
+        "s",
+        (Query(quantile(0.99, _SECONDS, "route", _IT), "{{route}}"),),
+    ),
+    Chart(
+        "A slate from the store",
+        "Time that GET /v1/slates takes.",
+        "s",
+        quantiles(_SECONDS, f'{_IT}, route="get_slate"', (0.5, 0.9, 0.99)),
+    ),
+    Chart(
+        "Event to its own slate",
+        "Of POST /v1/recommend, where the slate of the request's event came in time.",
+        "s",
+        quantiles("freshslate_api_recommend_seconds", _IT, (0.5, 0.9, 0.99)),
+    ),
+)
+
+_TAKEN: Final = (
+    Chart(
+        "Events",
+        "Acknowledged by the brokers, a second.",
+        "ops",
+        (Query(rate("freshslate_api_events_total", "instance", _IT), "{{instance}}"),),
+    ),
+    Chart(
+        "Events refused",
+        "A second, by reason; not_written is Kafka that did not acknowledge in time.",
+        "ops",
+        (Query(rate("freshslate_api_events_refused_total", "reason", _IT), "{{reason}}"),),
+    ),
+    Chart("Events that wait", "For the brokers' acknowledgement.", "short", _each("waiting_events")),
+    Chart(
+        "Catalogue",
+        "Items written or withdrawn, a second.",
+        "ops",
+        (Query(rate("freshslate_api_items_total", "instance", _IT), "{{instance}}"),),
+    ),
+)
+
+_SHOWN: Final = (
+    Chart(
+        "Slates shown",
+        "A second: the user's own latest, the fresh one of the request's event, or a popular one for a user "
+        "without any.",
+        "ops",
+        (Query(rate("freshslate_api_slates_total", "kind", _IT), "{{kind}}"),),
+        "stacked",
+    ),
+    Chart("Streams", "Streams of slates that are read.", "short", _each("streams")),
+    Chart(
+        "Slates behind",
+        "Offsets of slates that the store has not read yet.",
+        "short",
+        _each("store_lag_records"),
+    ),
+)
+
+_HELD: Final = (
+    Chart("Users in the store", "Whose latest slates are kept.", "short", _each("store_users")),
+    Chart("Bytes of the store", "What these slates take, about.", "bytes", _each("store_bytes")),
+    Chart(
+        "Users who had to go",
+        "For lack of room (FRESHSLATE_API_STORE_BYTES), within an hour; they get popular slates.",
+        "short",
+        (Query(f"increase(freshslate_api_store_evicted_total{{{_IT}}}[1h])", "{{instance}}"),),
+    ),
+    Chart(
+        "Files of keys refused",
+        "Changed files that could not be followed, within an hour.",
+        "short",
+        (Query(f"increase(freshslate_api_keys_refused_total{{{_IT}}}[1h])", "{{instance}}"),),
+    ),
+    Chart(
+        "Keys in force",
+        "Processes by the version of their file of keys.",
+        "short",
+        (Query(f"count by (version) (freshslate_api_keys{{{_IT}}})", "{{version}}"),),
+    ),
+)
+
+API: Final = Board(
+    "api",
+    "Freshslate: API",
+    "What is asked over HTTP, how fast it is answered, what is refused, and what the processes hold.",
+    (API_INSTANCE,),
+    (
+        Row("Requests", _ASKED),
+        Row("Time", _TIME),
+        Row("Events and items", _TAKEN),
+        Row("Slates", _SHOWN),
+        Row("Process", _HELD),
+    ),
+)

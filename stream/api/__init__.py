@@ -1,0 +1,1 @@
+"""The HTTP API: one more Kafka client, which sends events and follows slates."""

@@ -1,0 +1,113 @@
+"""`POST /v1/events` and `POST /v1/recommend`: events in, and the slate that answers one."""
+
+import asyncio
+from operator import attrgetter
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from state.event import Event
+from stream.api.answers import Kind, render
+from stream.api.context import Context, allowed, context_of, json_body, limit_of, number_of
+from stream.api.ingest import NOT_WRITTEN, Checked, Fault, check, parts_of
+from stream.api.keys import EVENTS, SLATES
+from stream.api.metrics import EVENT_TO_SLATE, REFUSED, SERVED
+from stream.api.metrics import EVENTS as EVENTS_WRITTEN
+from stream.api.problem import problem
+from stream.api.shown import shown_to
+from stream.api.store import Kept, ShownSlate
+from stream.api.user import User
+from stream.api.writer import RETRY_SECONDS
+
+MOST_WAIT_SECONDS: Final = 30.0
+"""Longest `wait` of `/v1/recommend`."""
+JSON: Final = "application/json"
+
+
+async def post_events(request: Request) -> Response:
+    """Take one event or many; 202 once the brokers have those that were accepted."""
+    access = allowed(request, EVENTS)
+    context = context_of(request)
+    parts = parts_of(await json_body(request), context.settings.api_batch_events)
+    checked = check(parts, access, context.rules, context.now())
+    lost = await _write(context, checked)
+    _count(context, checked, lost)
+    return _told(checked, lost, len(parts))
+
+
+async def _write(context: Context, checked: Checked) -> list[Fault]:
+    """Write what can be written; returns what was not acknowledged."""
+    now = context.now()
+    written = await context.writer.write([context.writer.row_of(event, now) for _, event in checked.events])
+    detail = "Kafka has not acknowledged it in time: send it again with the same event_id"
+    return [
+        Fault(index, NOT_WRITTEN, detail)
+        for (index, _), is_written in zip(checked.events, written, strict=True)
+        if not is_written
+    ]
+
+
+def _count(context: Context, checked: Checked, lost: list[Fault]) -> None:
+    context.metrics.add(EVENTS_WRITTEN, len(checked.events) - len(lost))
+    context.metrics.count(REFUSED, [(fault.reason,) for fault in [*checked.faults, *lost]])
+
+
+def _told(checked: Checked, lost: list[Fault], sent: int) -> Response:
+    ids: list[str | None] = [None] * sent
+    for index, event in checked.events:
+        ids[index] = event.event_id
+    body: dict[str, Any] = {
+        "accepted": len(checked.events) - len(lost),
+        "event_ids": ids,
+        "errors": sorted([*checked.faults, *lost], key=attrgetter("index")),
+    }
+    headers = {}
+    status = 202 if checked.events or not checked.faults else 422
+    if lost:
+        status, headers = 503, {"Retry-After": RETRY_SECONDS}
+    return Response(msgspec.json.encode(body), status, headers, media_type=JSON)
+
+
+async def post_recommend(request: Request) -> Response:
+    """Take one event and answer with its slate, or with the latest one where it does not come in time."""
+    access = allowed(request, EVENTS)
+    allowed(request, SLATES)
+    context = context_of(request)
+    started = context.now()
+    wait = number_of(request, "wait", MOST_WAIT_SECONDS) or context.settings.api_wait_seconds
+    limit = limit_of(request)
+    checked = check(parts_of(await json_body(request), 1), access, context.rules, started)
+    if checked.faults or not checked.events:
+        _count(context, checked, [])
+        fault = checked.faults[0] if checked.faults else Fault(0, "not_json", "there is no event in it")
+        raise problem("all_refused", f"{fault.reason}: {fault.message}")
+    (_, event), *_ = checked.events
+    with context.store.answer(event.key, event.event_id) as future:
+        lost = await _write(context, checked)
+        _count(context, checked, lost)
+        if lost:
+            raise problem("kafka_unavailable", lost[0].message, Retry_After=RETRY_SECONDS)
+        kept = await _answer(context, event, future, wait)
+    kind, slate = _shown(context, event, kept)
+    if kind == "fresh":
+        context.metrics.observe(EVENT_TO_SLATE, [(context.now() - started) / 1000])
+    rendered = render(kind, slate, limit)
+    context.metrics.add(SERVED, 1, kind)
+    headers = {"X-Event-Id": event.event_id, "Cache-Control": "no-store"}
+    return Response(rendered.body, 200, headers, media_type=JSON)
+
+
+async def _answer(context: Context, event: Event, future: "asyncio.Future[Kept]", wait: float) -> Kept | None:
+    """The event's own slate; None where its type asks for none, or it did not come in time."""
+    if event.type not in context.settings.slate_types:
+        return None
+    await asyncio.wait([future], timeout=wait)
+    return future.result() if future.done() else None
+
+
+def _shown(context: Context, event: Event, kept: Kept | None) -> tuple[Kind, ShownSlate]:
+    if kept is not None:
+        return "fresh", kept.shown()
+    return shown_to(context, User(event.user_id, event.tenant), event.scenario)
