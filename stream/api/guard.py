@@ -33,7 +33,7 @@ class Guard:
 
     Args:
         app: what is guarded.
-        keys: in force, newest first asked; None where there are none.
+        keys: in force.
         limiter: of requests by key.
         metrics: count requests.
     """

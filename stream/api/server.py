@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import logging
+import math
 import signal
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
@@ -31,6 +31,7 @@ from stream.api.recent import WINDOW_MS, Recent
 from stream.api.store import SlateStore
 from stream.api.turns import Turns
 from stream.api.writer import Writer
+from stream.beside import ended
 from stream.cluster import check_cluster
 from stream.config import Settings
 from stream.connection import arguments, compression, connection
@@ -77,21 +78,20 @@ class ApiProcess:
                 settings.rewards_topic: Followed(now_ms() - WINDOW_MS, self.recent.take_rewards),
             },
         )
-        self._folder = settings.data_dir / f"{settings.app_id}-api"
         self.replica = Replica(
             connection(settings),
             topics=followed_topics(settings),
             config=model_config(settings),
             learning=learning_config(settings),
-            snapshot=Path(self._folder) / "none",
-            snapshot_seconds=float("inf"),
+            # Nothing is kept on disk: a start reads the topics.
+            snapshot=settings.data_dir / f"{settings.app_id}-api" / "none",
+            snapshot_seconds=math.inf,
         )
         self.decide: Recommender = recommender(settings, self.replica.models)
         self.replica.believe(partial(setattr, self.decide, "beliefs"))
         self.rankers = RankerFollower(settings, partial(setattr, self.decide, "ranker"))
         self.ring = KeyRing(None)
         self._closing = asyncio.Event()
-        self._failed = ""
 
     async def run(self) -> None:
         """Serve until the process is asked to end.
@@ -105,18 +105,21 @@ class ApiProcess:
         keys = self._keys()
         await check_cluster(settings, "api")
         await asyncio.to_thread(warm, settings)
-        async with self._producer() as producer, asyncio.TaskGroup() as tasks:
-            topics = await describe(connection(settings), settings.input_topics)
-            writer = Writer(producer, settings, topics)
-            followers = [self.follower.run(), self.replica.run(), self.rankers.run()]
-            followers += [each.watch() for each in keys]
-            following = [tasks.create_task(each) for each in followers]
-            self.metrics.before_scrape(
-                lambda: self.metrics.set(STORE_LAG, self.follower.lag().get(settings.slates_topic, 0))
-            )
-            await self._serve(writer)
-            for task in following:
-                task.cancel()
+        self.metrics.before_scrape(self._look)
+        topics = await describe(connection(settings), settings.input_topics)
+        try:
+            async with self._producer() as producer, asyncio.TaskGroup() as tasks:
+                followers = [self.follower.run(), self.replica.run(), self.rankers.run()]
+                followers += [each.watch() for each in keys]
+                following = [tasks.create_task(each) for each in followers]
+                await self._serve(Writer(producer, settings, topics))
+                await ended(following)
+        except ExceptionGroup as errors:
+            # Of one of them: callers know it by its class.
+            raise errors.exceptions[0] from None
+
+    def _look(self) -> None:
+        self.metrics.set(STORE_LAG, self.follower.lag().get(self._settings.slates_topic, 0))
 
     def _keys(self) -> list[WatchedFile[Keys]]:
         """The file of keys, put in force; none where there is none."""
