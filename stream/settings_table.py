@@ -3,6 +3,7 @@
 from types import NoneType
 from typing import NamedTuple
 
+from stream.api_settings import ApiSettings
 from stream.config import Settings
 from stream.environment import env_name
 from stream.operator_settings import OperatorSettings
@@ -20,7 +21,7 @@ class SettingRow(NamedTuple):
 
 
 def settings_table(settings: Settings) -> list[SettingRow]:
-    """One row per setting, in the order of the class; at the end those of security and of operators."""
+    """One row per setting, in the order of the class; at the end those of security, the API and operators."""
     fields = sorted(Settings.model_fields.items(), key=lambda pair: _part(pair[0]))
     return [
         SettingRow(
@@ -36,9 +37,8 @@ def settings_table(settings: Settings) -> list[SettingRow]:
 
 def _part(name: str) -> int:
     """Where in the table: 0 first."""
-    if name in OperatorSettings.model_fields:
-        return 2
-    return int(name in SecuritySettings.model_fields)
+    parts = (SecuritySettings, ApiSettings, OperatorSettings)
+    return next((n for n, part in enumerate(parts, 1) if name in part.model_fields), 0)
 
 
 def _shown(value: object) -> str:
