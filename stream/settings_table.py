@@ -3,6 +3,8 @@
 from types import NoneType
 from typing import NamedTuple
 
+from pydantic import BaseModel
+
 from stream.api_settings import ApiSettings
 from stream.config import Settings
 from stream.environment import env_name
@@ -37,7 +39,7 @@ def settings_table(settings: Settings) -> list[SettingRow]:
 
 def _part(name: str) -> int:
     """Where in the table: 0 first."""
-    parts = (SecuritySettings, ApiSettings, OperatorSettings)
+    parts: tuple[type[BaseModel], ...] = (SecuritySettings, ApiSettings, OperatorSettings)
     return next((n for n, part in enumerate(parts, 1) if name in part.model_fields), 0)
 
 
