@@ -23,7 +23,7 @@ class SettingRow(NamedTuple):
 
 
 def settings_table(settings: Settings) -> list[SettingRow]:
-    """One row per setting, in the order of the class; at the end those of security, the API and operators."""
+    """One row per setting, in the order of the class; at the end those of the API, security and operators."""
     fields = sorted(Settings.model_fields.items(), key=lambda pair: _part(pair[0]))
     return [
         SettingRow(
@@ -39,7 +39,7 @@ def settings_table(settings: Settings) -> list[SettingRow]:
 
 def _part(name: str) -> int:
     """Where in the table: 0 first."""
-    parts: tuple[type[BaseModel], ...] = (SecuritySettings, ApiSettings, OperatorSettings)
+    parts: tuple[type[BaseModel], ...] = (ApiSettings, SecuritySettings, OperatorSettings)
     return next((n for n, part in enumerate(parts, 1) if name in part.model_fields), 0)
 
 
