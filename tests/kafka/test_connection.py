@@ -37,7 +37,7 @@ from stream.inspection import inspect_user
 from stream.knock import BrokerRefusesError, BrokerUnreachableError, knock
 from stream.proxy import Proxy
 from stream.replay import replay
-from stream.topics import create_topics, topic_specs
+from stream.topics import admin_client, create_topics, topic_specs
 from tests.kafka.harness import ROOT, Shop, clicks, send, until
 from tests.kafka.secured import (
     CERTIFIED,
@@ -396,6 +396,13 @@ async def everything_moves(kafka: SecuredBroker, owner: Settings) -> None:
     wider = owner.model_copy(update={**names, "partitions": 5})
     await apply(kafka.broker.address, ROLES["mover"](wider), "User:owner")
     where = ["--to-prefix", wider.topic_prefix, "--to-app-id", wider.app_id, "--partitions", "5"]
+    # Who is told to stop while the others leave may be forgotten only after a session.
+    async with admin_client(connection(owner)) as admin:
+        for _ in range(TRIES):
+            (answer,) = await admin.describe_consumer_groups([owner.app_id])
+            if not any(group[5] for group in answer.groups):
+                break
+            await asyncio.sleep(1)
     told = await asyncio.to_thread(command, owner, "topics", "move", *where)
     assert "byte for byte" in told
 

@@ -163,6 +163,9 @@ async def test_every_declared_metric_moves_in_a_short_real_run(
         # Without the plug-in, whose item would be in the slate: before the first event there is nothing.
         first = it.start()
         await it.started()
+        alone = {"event_id": "alone", "type": "click", "user_id": "alone", "item_id": "alone"}
+        await send(it, [alone])
+        await until(lambda: "freshslate_slates_empty_total" in scraper.moved, 60, it.logs)
         await send(it, clicks(20))
         await stock(it)
         await send(it, clicks(4_000, seed=2))
