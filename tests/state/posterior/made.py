@@ -35,6 +35,7 @@ def context(seed):
 def log(seed, *, count=200, minutes=120, scenarios=("feed", "product"), rate=0.4):
     """Random exposures with their answers, one a slate, in the order of time."""
     draw = np.random.default_rng(seed)
+    whole = np.atleast_1d(seed).tolist()
     times = T + np.sort(draw.integers(0, minutes * MINUTE, count))
     kinds = (("click", 1.0, 60.0), ("add_to_cart", 2.0, 1200.0), ("purchase", 5.0, 20_000.0))
     shown = []
@@ -45,7 +46,7 @@ def log(seed, *, count=200, minutes=120, scenarios=("feed", "product"), rate=0.4
             if draw.random() < rate
         )
         scenario = scenarios[int(draw.integers(len(scenarios)))]
-        shown.append(Shown(f"s{n}", time, scenario, 1 + n % 3, context((seed, n)), answers))
+        shown.append(Shown(f"s{n}", time, scenario, 1 + n % 3, context((*whole, n)), answers))
     return shown
 
 
