@@ -60,7 +60,6 @@ def routes() -> list[Route]:
     """Every route but the console's; an endpoint's name is its label in metrics."""
     return [
         # Routes are tried in this order: those that are asked for most come first.
-        # They are tried in this order: what is asked for most comes first.
         Route("/v1/slates/{slate_id}/why", get_why, methods=["GET"]),
         Route("/v1/slates/{user:path}", get_slate, methods=["GET"]),
         Route("/v1/events", post_events, methods=["POST"]),

@@ -1,10 +1,8 @@
 """`POST /v1/events` and `POST /v1/recommend`: events in, and the slate that answers one."""
 
 import asyncio
-from operator import attrgetter
 from typing import Any, Final
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,6 +13,7 @@ from stream.api.ingest import NOT_WRITTEN, Checked, Fault, check, parts_of
 from stream.api.keys import EVENTS, SLATES
 from stream.api.metrics import EVENT_TO_SLATE, REFUSED, SERVED
 from stream.api.metrics import EVENTS as EVENTS_WRITTEN
+from stream.api.outcome import in_order, told
 from stream.api.problem import problem
 from stream.api.shown import shown_to
 from stream.api.store import Kept, ShownSlate
@@ -61,13 +60,9 @@ def _told(checked: Checked, lost: list[Fault], sent: int) -> Response:
     body: dict[str, Any] = {
         "accepted": len(checked.events) - len(lost),
         "event_ids": ids,
-        "errors": sorted([*checked.faults, *lost], key=attrgetter("index")),
+        "errors": in_order(checked.faults, lost),
     }
-    headers = {}
-    status = 202 if checked.events or not checked.faults else 422
-    if lost:
-        status, headers = 503, {"Retry-After": RETRY_SECONDS}
-    return Response(msgspec.json.encode(body), status, headers, media_type=JSON)
+    return told(body, refused=bool(checked.faults) and not checked.events, lost=lost)
 
 
 async def post_recommend(request: Request) -> Response:

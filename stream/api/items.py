@@ -1,20 +1,19 @@
 """`PUT` and `DELETE /v1/items/{item_id}`, `POST /v1/items`: the catalogue, which all tenants share."""
 
-from operator import attrgetter
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
 from state.errors import InvalidItem
-from stream.api.catalogue import CSV, JSON, JSON_LINES, Checked, Entry, id_of, read, read_one
+from stream.api.catalogue import CSV, JSON_LINES, Checked, Entry, id_of, read, read_one
 from stream.api.context import Context, allowed, context_of, json_body
 from stream.api.ingest import NOT_WRITTEN, Fault
 from stream.api.keys import ADMIN
 from stream.api.metrics import ITEMS
-from stream.api.writer import RETRY_SECONDS, Row
+from stream.api.outcome import in_order, told
+from stream.api.writer import Row
 
 _NOT_IN_TIME: Final = "Kafka has not acknowledged it in time: send it again"
 
@@ -77,10 +76,5 @@ async def _answer(context: Context, checked: Checked) -> Response:
     ids: list[str | None] = [None] * checked.sent
     for entry in checked.entries:
         ids[entry.place] = entry.item_id
-    errors = sorted([*checked.faults, *lost], key=attrgetter("index"))
-    told = ItemsTold(accepted=sum(written), item_ids=ids, errors=errors)
-    status = 202 if checked.entries or not checked.faults else 422
-    headers = {}
-    if lost:
-        status, headers = 503, {"Retry-After": RETRY_SECONDS}
-    return Response(msgspec.json.encode(told), status, headers, media_type=JSON)
+    body = ItemsTold(accepted=sum(written), item_ids=ids, errors=in_order(checked.faults, lost))
+    return told(body, refused=bool(checked.faults) and not checked.entries, lost=lost)
