@@ -17,14 +17,24 @@ MOST: Final = 200
 """Items of one answer, at most."""
 
 
+def ids_of(request: Request) -> list[str]:
+    """The items that are asked for by id.
+
+    Raises:
+        Problem: they are too many.
+    """
+    ids = request.query_params.getlist("id")
+    if len(ids) > MOST:
+        raise problem("wrong_parameter", f"{len(ids)} ids; at most {MOST}")
+    return ids
+
+
 async def get_items(request: Request) -> Response:
     """Items by id (`?id=`, once or more often), or those that a search finds."""
     allowed(request, SLATES)
     context = context_of(request)
     store, asked = context.items, request.query_params
-    ids = asked.getlist("id")
-    if len(ids) > MOST:
-        raise problem("wrong_parameter", f"{len(ids)} ids; at most {MOST}")
+    ids = ids_of(request)
     start = int(number_of(request, "offset", 1e9, least=0) or 0)
     most = int(number_of(request, "limit", MOST, least=1) or PAGE)
     if ids:

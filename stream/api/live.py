@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stream.api.context import allowed_everywhere, context_of
+from stream.api.item_search import ids_of
 from stream.api.recent import WINDOW_MS
 
 
@@ -34,5 +35,5 @@ async def get_item_counts(request: Request) -> Response:
     """What items (`?id=`) were shown and earned since this process began to follow the log."""
     allowed_everywhere(request)
     recent = context_of(request).recent
-    told = {item_id: recent.item(item_id) for item_id in request.query_params.getlist("id")[:200]}
+    told = {item_id: recent.item(item_id) for item_id in ids_of(request)}
     return Response(msgspec.json.encode(told), media_type="application/json")

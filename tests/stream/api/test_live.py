@@ -12,6 +12,8 @@ async def test_it_tells_lines_policies_and_who_works() -> None:
     async with api.client() as http:
         told = (await http.get("/v1/live")).json()
         items = (await http.get("/v1/live/items?id=i1&id=x")).json()
+        many = await http.get("/v1/live/items?" + "&".join(f"id=i{n}" for n in range(201)))
+    assert many.json()["reason"] == "wrong_parameter"
     assert (told["group"], told["workers"], told["lag"]) == ("Stable", ["w a", "w b"], 7)
     assert told["partitions"][1] == {"topic": "events", "partition": 1, "owner": "w b", "lag": 7}
     assert told["policies"][0]["click_rate"]["share"] == 0.5
