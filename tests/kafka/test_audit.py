@@ -62,6 +62,7 @@ async def test_a_refused_worker_that_goes_on_is_found(
     # Frozen between its data and their offsets until the group has forgotten it, then awake.
     async with shop(broker, prefix, tmp_path, session_timeout_seconds=SESSION_SECONDS) as it:
         worker = it.start(command=broken(bug) if bug else None, FRESHSLATE_FAULT_POINT="offsets@10:stop")
+        await it.started()  # records that wait for a slow start would all go into fewer than ten transactions
         sending = asyncio.create_task(send(it, clicks(6_000), rate=1_000))
         await until(lambda: is_frozen(worker.pid), 60, it.logs)
         await asyncio.sleep(SESSION_SECONDS + 2)
@@ -80,6 +81,7 @@ async def test_offsets_committed_before_the_data_are_found(
         broker, prefix, tmp_path, session_timeout_seconds=SESSION_SECONDS, transaction_timeout_seconds=60
     ) as it:
         worker = it.start(command=broken(bug) if bug else None, FRESHSLATE_FAULT_POINT="offsets@10:stop")
+        await it.started()  # records that wait for a slow start would all go into fewer than ten transactions
         sending = asyncio.create_task(send(it, clicks(6_000), rate=1_000))
         await until(lambda: is_frozen(worker.pid), 60, it.logs)
         heir = it.start()
