@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -55,16 +56,23 @@ async def set_back(it: Shop) -> None:
         await consumer.commit(dict.fromkeys(tps, 0))
 
 
+async def frozen_at_offsets(it: Shop, bug: str | None) -> tuple[subprocess.Popen[bytes], asyncio.Task[int]]:
+    """A worker that stands still between its tenth data and their offsets, and the load that goes on."""
+    worker = it.start(command=broken(bug) if bug else None, FRESHSLATE_FAULT_POINT="offsets@10:stop")
+    # Records that wait for a slow start would all go into fewer than ten transactions.
+    await it.started()
+    sending = asyncio.create_task(send(it, clicks(6_000), rate=1_000))
+    await until(lambda: is_frozen(worker.pid), 60, it.logs)
+    return worker, sending
+
+
 @pytest.mark.parametrize("bug", [None, "refused"])
 async def test_a_refused_worker_that_goes_on_is_found(
     broker: str, prefix: str, tmp_path: Path, bug: str | None
 ) -> None:
     # Frozen between its data and their offsets until the group has forgotten it, then awake.
     async with shop(broker, prefix, tmp_path, session_timeout_seconds=SESSION_SECONDS) as it:
-        worker = it.start(command=broken(bug) if bug else None, FRESHSLATE_FAULT_POINT="offsets@10:stop")
-        await it.started()  # records that wait for a slow start would all go into fewer than ten transactions
-        sending = asyncio.create_task(send(it, clicks(6_000), rate=1_000))
-        await until(lambda: is_frozen(worker.pid), 60, it.logs)
+        worker, sending = await frozen_at_offsets(it, bug)
         await asyncio.sleep(SESSION_SECONDS + 2)
         worker.send_signal(signal.SIGCONT)
         report = await finished(it, await sending, is_right=bug is None)
@@ -80,10 +88,7 @@ async def test_offsets_committed_before_the_data_are_found(
     async with shop(
         broker, prefix, tmp_path, session_timeout_seconds=SESSION_SECONDS, transaction_timeout_seconds=60
     ) as it:
-        worker = it.start(command=broken(bug) if bug else None, FRESHSLATE_FAULT_POINT="offsets@10:stop")
-        await it.started()  # records that wait for a slow start would all go into fewer than ten transactions
-        sending = asyncio.create_task(send(it, clicks(6_000), rate=1_000))
-        await until(lambda: is_frozen(worker.pid), 60, it.logs)
+        worker, sending = await frozen_at_offsets(it, bug)
         heir = it.start()
         await until(lambda: "opened partitions" in it.log(heir), 60, it.logs)
         await asyncio.sleep(2)
