@@ -13,7 +13,7 @@ from starlette.routing import Route
 from state.errors import InvalidRequest
 from state.fronts import azure as front
 from state.fronts.azure import Decision
-from stream.api.context import allowed, context_of
+from stream.api.context import DEFAULT_SCENARIO, allowed, context_of
 from stream.api.keys import EVENTS, SLATES
 from stream.api.problem import Problem
 from stream.api.shown import shown_to
@@ -61,7 +61,7 @@ async def post_rank(request: Request) -> Response:
     asked = front.asked(await payload_of(request))
     event_id = asked.event_id or uuid.uuid4().hex
     user = User(asked.user_id or f"azure-{event_id}", access.own_tenant)
-    kind, slate = shown_to(context, user, "feed")
+    kind, slate = shown_to(context, user, DEFAULT_SCENARIO)
     preferred = [item.item_id for item in slate.items]
     ranked = front.rank(asked, preferred, event_id, epsilon=context.settings.epsilon)
     is_of_slate = kind == "own" and ranked.chosen in preferred

@@ -26,6 +26,8 @@ from stream.metrics import Metrics
 
 MOST_ITEMS: Final = 1000
 """Largest `limit`."""
+DEFAULT_SCENARIO: Final = "feed"
+"""Of requests that name none."""
 _SCENARIOS: Final = ", ".join(sorted(SCENARIOS))
 
 
@@ -110,7 +112,7 @@ def scenario_of(request: Request) -> str:
     Raises:
         Problem: there is no such scenario.
     """
-    scenario = request.query_params.get("scenario", "feed")
+    scenario = request.query_params.get("scenario", DEFAULT_SCENARIO)
     if scenario not in SCENARIOS:
         raise problem("wrong_parameter", f"scenario {scenario!r} is none of {_SCENARIOS}")
     return scenario

@@ -51,8 +51,7 @@ class Guard:
             return
         started = time.perf_counter()
         headers = Headers(scope=scope)
-        given = headers.get("x-request-id", "")
-        request_id = given if REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
+        request_id = request_id_of(headers)
         seen = _Seen(send, request_id)
         try:
             scope["state"] = {"request_id": request_id, "access": self._admit(scope, headers)}
@@ -147,6 +146,12 @@ async def refuse(error: Problem, request_id: str, send: Any) -> None:
     encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": error.status, "headers": encoded})
     await send({"type": "http.response.body", "body": body})
+
+
+def request_id_of(headers: Headers) -> str:
+    """What the request is called in answer and log: as it says itself, where that is fit for both."""
+    given = headers.get("x-request-id", "")
+    return given if REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
 
 
 @lru_cache(1024)

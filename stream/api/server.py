@@ -27,6 +27,7 @@ from stream.api.limiter import Limiter
 from stream.api.metrics import API_METRICS, KEYS_INFO, KEYS_REFUSED, STORE_LAG
 from stream.api.past import Past
 from stream.api.popular import Popular
+from stream.api.quick import Quick, QuickProtocol
 from stream.api.recent import WINDOW_MS, Recent
 from stream.api.store import SlateStore
 from stream.api.turns import Turns
@@ -168,7 +169,8 @@ class ApiProcess:
             past=Past(settings, self.replica.models),
         )
         limiter = Limiter(settings.api_rate, clock)
-        server = _Server(_config(application(context, self.ring, limiter)), self._closing)
+        quick = Quick(context, self.ring, limiter)
+        server = _Server(_config(application(context, self.ring, limiter), quick), self._closing)
         sock = listen(settings.api_host, settings.api_port, setting="FRESHSLATE_API_PORT")
         host, port = sock.getsockname()[:2]
         log.info("%shttp://%s:%d (docs/http.md)", ADDRESS_TOLD, f"[{host}]" if ":" in host else host, port)
@@ -193,10 +195,11 @@ class ApiProcess:
             yield producer
 
 
-def _config(app: ASGIApp) -> uvicorn.Config:
+def _config(app: ASGIApp, quick: Quick) -> uvicorn.Config:
+    protocol: Any = partial(QuickProtocol, quick)
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=protocol,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from stream.api.answers import render, tag_of
-from stream.api.context import Context, allowed, context_of, limit_of, scenario_of, user_of
+from stream.api.context import DEFAULT_SCENARIO, Context, allowed, context_of, limit_of, scenario_of, user_of
 from stream.api.keys import SLATES
 from stream.api.metrics import SERVED
 from stream.api.problem import problem
@@ -21,28 +21,55 @@ JSON: Final = "application/json"
 _SILENCE: Final = b": still here\n\n"
 
 
+class OwnSlate(NamedTuple):
+    """A user's own slate as it is answered."""
+
+    status: int
+    """200; 304 where the caller has it already."""
+    headers: dict[str, str]
+    body: bytes
+
+
 async def get_slate(request: Request) -> Response:
     """The user's latest slate of a scenario, or a popular one that says so."""
     access = allowed(request, SLATES)
     context = context_of(request)
     user = user_of(request, access)
     scenario, limit = scenario_of(request), limit_of(request)
+    own = own_slate(context, user, scenario, limit, request.headers.get("if-none-match"))
+    if own is not None:
+        return Response(own.body, own.status, own.headers, media_type=JSON if own.body else None)
+    rendered = render("popular", context.popular(user.user_id, user.tenant, scenario), limit)
+    context.metrics.add(SERVED, 1, "popular")
+    return Response(rendered.body, 200, {"Cache-Control": "no-store"}, media_type=JSON)
+
+
+def own_slate(
+    context: Context, user: User, scenario: str, limit: int | None, known: str | None
+) -> OwnSlate | None:
+    """The user's latest slate of a scenario; None where there is none.
+
+    Args:
+        context: what the API works with.
+        user: whose.
+        scenario: one of `state.event.SCENARIOS`.
+        limit: most items; None for all.
+        known: tag of the answer that the caller has.
+    """
     kept = context.store.latest(user.key, scenario)
     if kept is None:
-        rendered = render("popular", context.popular(user.user_id, user.tenant, scenario), limit)
-        context.metrics.add(SERVED, 1, "popular")
-        return Response(rendered.body, 200, {"Cache-Control": "no-store"}, media_type=JSON)
+        return None
     age = max(0, context.now() - kept.stamped)
     headers = {
-        "ETag": tag_of(kept, limit),
-        "Age": str(age // 1000),
-        "X-Slate-Age-Ms": str(age),
-        "Cache-Control": "no-cache",
+        "etag": tag_of(kept, limit),
+        "age": str(age // 1000),
+        "x-slate-age-ms": str(age),
+        "cache-control": "no-cache",
     }
-    if request.headers.get("if-none-match") == headers["ETag"]:
-        return Response(None, 304, headers)
+    if known == headers["etag"]:
+        return OwnSlate(304, headers, b"")
     context.metrics.add(SERVED, 1, "own")
-    return Response(_body(context, user, kept, limit), 200, headers, media_type=JSON)
+    return OwnSlate(200, headers, _body(context, user, kept, limit))
 
 
 def _body(context: Context, user: User, kept: Kept, limit: int | None) -> bytes:
@@ -74,7 +101,7 @@ async def stream_slates(request: Request) -> Response:
 async def _events(context: Context, user: User, scenario: str | None) -> AsyncIterator[bytes]:
     with context.store.subscription(user.key) as queue:
         yield b"retry: 1000\n\n"
-        latest = context.store.latest(user.key, scenario or "feed")
+        latest = context.store.latest(user.key, scenario or DEFAULT_SCENARIO)
         if latest is not None:
             yield _event(context, user, latest)
         closing = asyncio.create_task(context.closing.wait())
