@@ -61,7 +61,7 @@ async def post_rank(request: Request) -> Response:
     asked = front.asked(await payload_of(request))
     event_id = asked.event_id or uuid.uuid4().hex
     user = User(asked.user_id or f"azure-{event_id}", access.own_tenant)
-    kind, slate = shown_to(context, user, DEFAULT_SCENARIO)
+    kind, slate = await shown_to(context, user, DEFAULT_SCENARIO)
     preferred = [item.item_id for item in slate.items]
     ranked = front.rank(asked, preferred, event_id, epsilon=context.settings.epsilon)
     is_of_slate = kind == "own" and ranked.chosen in preferred

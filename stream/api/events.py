@@ -85,7 +85,7 @@ async def post_recommend(request: Request) -> Response:
         if lost:
             raise problem("kafka_unavailable", lost[0].message, Retry_After=RETRY_SECONDS)
         kept = await _answer(context, event, future, wait)
-    kind, slate = _shown(context, event, kept)
+    kind, slate = await _shown(context, event, kept)
     if kind == "fresh":
         context.metrics.observe(EVENT_TO_SLATE, [(context.now() - started) / 1000])
     rendered = render(kind, slate, limit)
@@ -102,7 +102,7 @@ async def _answer(context: Context, event: Event, future: "asyncio.Future[Kept]"
     return future.result() if future.done() else None
 
 
-def _shown(context: Context, event: Event, kept: Kept | None) -> tuple[Kind, ShownSlate]:
+async def _shown(context: Context, event: Event, kept: Kept | None) -> tuple[Kind, ShownSlate]:
     if kept is not None:
         return "fresh", kept.shown()
-    return shown_to(context, User(event.user_id, event.tenant), event.scenario)
+    return await shown_to(context, User(event.user_id, event.tenant), event.scenario)

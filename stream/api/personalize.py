@@ -107,7 +107,7 @@ async def post_aws_recommendations(request: Request) -> Response:
     """`GetRecommendations`: the user's latest slate."""
     access = allowed(request, SLATES)
     asked = front.asked_recommendations(await payload_of(request))
-    slate_id, items = _slate(context_of(request), access, asked)
+    slate_id, items = await _slate(context_of(request), access, asked)
     return _json(front.recommendations(slate_id, items, asked.most))
 
 
@@ -116,12 +116,12 @@ async def post_aws_ranking(request: Request) -> Response:
     """`GetPersonalizedRanking`: the caller's items in the order of the user's latest slate."""
     access = allowed(request, SLATES)
     asked = front.asked_ranking(await payload_of(request))
-    slate_id, items = _slate(context_of(request), access, asked)
+    slate_id, items = await _slate(context_of(request), access, asked)
     return _json(front.ranking(slate_id, items, asked.ranked))
 
 
-def _slate(context: Context, access: Access, asked: front.Asked) -> tuple[str | None, Any]:
-    kind, slate = shown_to(context, User(asked.user_id, access.own_tenant), asked.scenario)
+async def _slate(context: Context, access: Access, asked: front.Asked) -> tuple[str | None, Any]:
+    kind, slate = await shown_to(context, User(asked.user_id, access.own_tenant), asked.scenario)
     context.metrics.add(SERVED, 1, kind)
     return (slate.slate_id if kind == "own" else None), slate.items
 

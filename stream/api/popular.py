@@ -1,11 +1,13 @@
 """A slate for a user who has none: decided as a worker would for somebody new, by the same models."""
 
+import asyncio
 from collections.abc import Callable
 from itertools import count
 from typing import Final
 
 from state.event import SCENARIOS, Event, Inbound, Origin
 from state.profile import NEW_PROFILE
+from state.slates import Asked
 from state.step import Decide
 from stream.api.store import SHOWN, ShownSlate
 from stream.codecs import encode_slate
@@ -17,6 +19,9 @@ TOPIC: Final = "http"
 class Popular:
     """Decides slates for new users, with exact propensities; they are on no topic.
 
+    What is asked for in one turn of the event loop is decided together: most of what a decision costs is the
+    same for one user and for many.
+
     Args:
         decide: What a worker decides with.
         now: epoch milliseconds.
@@ -26,8 +31,9 @@ class Popular:
         self._decide = decide
         self._now = now
         self._numbers = count()
+        self._waiting: list[tuple[Asked, asyncio.Future[ShownSlate]]] = []
 
-    def __call__(self, user_id: str, tenant: str, scenario: str) -> ShownSlate:
+    async def __call__(self, user_id: str, tenant: str, scenario: str) -> ShownSlate:
         """Decide one.
 
         Args:
@@ -41,5 +47,23 @@ class Popular:
         now = self._now()
         event = Event(event_id="", type="search", user_id=user_id, tenant=tenant, scenario=scenario, time=now)
         origin = Origin(TOPIC, 0, next(self._numbers), now)
-        slates = self._decide([(NEW_PROFILE, Inbound(event, origin))])
-        return SHOWN.decode(encode_slate(slates.wire[0]))
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_soon(self._decide_all)
+        future: asyncio.Future[ShownSlate] = loop.create_future()
+        self._waiting.append(((NEW_PROFILE, Inbound(event, origin)), future))
+        return await future
+
+    def _decide_all(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        try:
+            wire = self._decide([asked for asked, _ in waiting]).wire
+            slates = [SHOWN.decode(encode_slate(slate)) for slate in wire]
+        except Exception as error:
+            for _, future in waiting:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for (_, future), slate in zip(waiting, slates, strict=True):
+            if not future.done():
+                future.set_result(slate)

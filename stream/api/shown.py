@@ -6,9 +6,9 @@ from stream.api.store import ShownSlate
 from stream.api.user import User
 
 
-def shown_to(context: Context, user: User, scenario: str) -> tuple[Kind, ShownSlate]:
+async def shown_to(context: Context, user: User, scenario: str) -> tuple[Kind, ShownSlate]:
     """The user's own latest slate of a scenario, or one for somebody new."""
     kept = context.store.latest(user.key, scenario)
     if kept is not None:
         return "own", kept.shown()
-    return "popular", context.popular(user.user_id, user.tenant, scenario)
+    return "popular", await context.popular(user.user_id, user.tenant, scenario)

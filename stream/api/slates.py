@@ -39,7 +39,8 @@ async def get_slate(request: Request) -> Response:
     own = own_slate(context, user, scenario, limit, request.headers.get("if-none-match"))
     if own is not None:
         return Response(own.body, own.status, own.headers, media_type=JSON if own.body else None)
-    rendered = render("popular", context.popular(user.user_id, user.tenant, scenario), limit)
+    popular = await context.popular(user.user_id, user.tenant, scenario)
+    rendered = render("popular", popular, limit)
     context.metrics.add(SERVED, 1, "popular")
     return Response(rendered.body, 200, {"Cache-Control": "no-store"}, media_type=JSON)
 
