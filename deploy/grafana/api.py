@@ -111,16 +111,24 @@ _HELD: Final = (
         (Query(f"increase(freshslate_api_store_evicted_total{{{_IT}}}[1h])", "{{instance}}"),),
     ),
     Chart(
-        "Files of keys refused",
-        "Changed files that could not be followed, within an hour.",
+        "Files refused",
+        "Changed files of keys, business rules and policies that could not be followed, within an hour.",
         "short",
-        (Query(f"increase(freshslate_api_keys_refused_total{{{_IT}}}[1h])", "{{instance}}"),),
+        (
+            Query(f"increase(freshslate_api_keys_refused_total{{{_IT}}}[1h])", "keys, {{instance}}"),
+            Query(f"increase(freshslate_rules_refused_total{{{_IT}}}[1h])", "rules, {{instance}}"),
+            Query(f"increase(freshslate_policy_file_refused_total{{{_IT}}}[1h])", "policies, {{instance}}"),
+        ),
     ),
     Chart(
-        "Keys in force",
-        "Processes by the version of their file of keys.",
+        "Files in force",
+        "Processes by the versions of their files of keys, business rules and policies.",
         "short",
-        (Query(f"count by (version) (freshslate_api_keys{{{_IT}}})", "{{version}}"),),
+        (
+            Query(f"count by (version) (freshslate_api_keys{{{_IT}}})", "keys {{version}}"),
+            Query(f"count by (version) (freshslate_rules_info{{{_IT}}})", "rules {{version}}"),
+            Query(f"count by (version) (freshslate_policy_file_info{{{_IT}}})", "policies {{version}}"),
+        ),
     ),
 )
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from stream.metrics import Metric, counter, gauge, histogram, info
+from stream.worker_metrics import POLICY_FILE_INFO, POLICY_FILE_REFUSED, RULES_INFO, RULES_REFUSED
 
 LATENCY: Final = (
     0.0005,
@@ -90,3 +91,10 @@ API_METRICS: Final[tuple[Metric, ...]] = (
     KEYS_REFUSED,
     KEYS_INFO,
 )
+FILE_METRICS: Final[tuple[Metric, ...]] = (
+    RULES_REFUSED,
+    RULES_INFO,
+    POLICY_FILE_REFUSED,
+    POLICY_FILE_INFO,
+)
+"""Of the files that workers follow too, under the same names."""

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaProducer
 from starlette.types import ASGIApp
 
 from state.errors import SetupError
+from state.policy.river_model import learners_of
 from state.recommend import Recommender
 from stream.api.application import application
 from stream.api.context import Context
@@ -24,7 +25,7 @@ from stream.api.guard import KeyRing, is_this_machine
 from stream.api.item_store import ItemStore
 from stream.api.keys import Keys, read_keys
 from stream.api.limiter import Limiter
-from stream.api.metrics import API_METRICS, KEYS_INFO, KEYS_REFUSED, STORE_LAG
+from stream.api.metrics import API_METRICS, FILE_METRICS, KEYS_INFO, KEYS_REFUSED, STORE_LAG
 from stream.api.past import Past
 from stream.api.popular import Popular
 from stream.api.quick import Quick, QuickProtocol
@@ -44,7 +45,7 @@ from stream.times import now_ms
 from stream.topics import describe
 from stream.watched_file import Kind, WatchedFile
 from stream.web import listen
-from stream.worker import event_rules, model_config, recommender, warm
+from stream.worker import assignment, event_rules, model_config, recommender, warm, watched_files
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class ApiProcess:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.metrics = Metrics(API_METRICS)
+        self.metrics = Metrics((*API_METRICS, *FILE_METRICS))
         self.store = SlateStore(settings.api_store_bytes)
         self.items = ItemStore(settings.api_items)
         self.recent = Recent(now_ms)
@@ -88,8 +89,12 @@ class ApiProcess:
             snapshot=settings.data_dir / f"{settings.app_id}-api" / "none",
             snapshot_seconds=math.inf,
         )
-        self.decide: Recommender = recommender(settings, self.replica.models)
+        serving = assignment(settings)
+        self.replica.teach({}, learners_of(serving.policies))
+        self.decide: Recommender = recommender(settings, self.replica.models, serving=serving)
         self.replica.believe(partial(setattr, self.decide, "beliefs"))
+        self.files = watched_files(self.decide, settings, self.metrics)
+        """Business rules and policies, which popular slates keep to as workers' do."""
         self.rankers = RankerFollower(settings, partial(setattr, self.decide, "ranker"))
         self.ring = KeyRing(None)
         self._closing = asyncio.Event()
@@ -111,7 +116,7 @@ class ApiProcess:
         try:
             async with self._producer() as producer, asyncio.TaskGroup() as tasks:
                 followers = [self.follower.run(), self.replica.run(), self.rankers.run()]
-                followers += [each.watch() for each in keys]
+                followers += [each.watch() for each in (*keys, *self.files.values())]
                 following = [tasks.create_task(each) for each in followers]
                 await self._serve(Writer(producer, settings, topics))
                 await ended(following)

@@ -1,7 +1,7 @@
 """The dashboard of the HTTP API."""
 
 from deploy.grafana.api import API
-from stream.api.metrics import API_METRICS
+from stream.api.metrics import API_METRICS, FILE_METRICS
 
 
 def test_it_shows_requests_times_what_came_what_was_shown_and_the_process() -> None:
@@ -10,4 +10,4 @@ def test_it_shows_requests_times_what_came_what_was_shown_and_the_process() -> N
 
 def test_every_metric_of_the_api_is_on_it() -> None:
     queries = " ".join(query.expr for row in API.rows for chart in row.charts for query in chart.queries)
-    assert [metric.name for metric in API_METRICS if metric.name not in queries] == []
+    assert [metric.name for metric in (*API_METRICS, *FILE_METRICS) if metric.name not in queries] == []

@@ -1,6 +1,6 @@
 """Metrics of the API."""
 
-from stream.api.metrics import API_METRICS
+from stream.api.metrics import API_METRICS, FILE_METRICS
 from stream.monitor_metrics import MONITOR_METRICS
 from stream.worker_metrics import METRICS
 
@@ -20,3 +20,7 @@ def test_no_label_holds_a_user_or_a_path() -> None:
         "kind",
         "version",
     }
+
+
+def test_files_that_workers_follow_too_have_the_workers_names() -> None:
+    assert set(FILE_METRICS) <= set(METRICS)

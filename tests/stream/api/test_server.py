@@ -5,8 +5,12 @@ from pathlib import Path
 import pytest
 
 from state.errors import SetupError
+from state.policy.uniform import Uniform
+from stream.api.popular import Popular
 from stream.api.server import ApiProcess, check_reach
 from stream.config import load_settings
+from stream.worker_metrics import RULES_INFO, RULES_REFUSED
+from tests.state.retrieval.shops import make_delta, make_interactions
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.1.2.3"])
@@ -38,3 +42,42 @@ async def test_keys_that_cannot_be_followed_stop_it(tmp_path: Path) -> None:
     path.write_text("[[key]]\nname = 7")
     with pytest.raises(SetupError, match="API keys"):
         process._keys()
+
+
+async def test_popular_slates_keep_to_the_business_rules_of_now(tmp_path: Path) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text('exclude = ["i1"]')
+    process = ApiProcess(load_settings(data_dir=tmp_path, rules_file=path, slate_size=50))
+    process.replica.models.learn([make_delta(make_interactions(5))])
+    popular = Popular(process.decide, lambda: 1_763_831_000_000)
+
+    async def shown() -> set[str]:
+        return {item.item_id for item in (await popular("u", "default", "feed")).items}
+
+    assert "i2" in await shown()
+    assert "i1" not in await shown()
+    await process.files["rules"].reload(b'exclude = ["i2"]')
+    assert {"i1", "i2"} & await shown() == {"i1"}
+    await process.files["rules"].reload(b"exclude = 7")
+    assert {"i1", "i2"} & await shown() == {"i1"}
+    assert process.metrics.value(RULES_REFUSED) == 1
+    assert process.metrics.value(RULES_INFO) == 1
+
+
+def test_a_file_of_rules_or_policies_that_cannot_be_followed_stops_it(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.toml"
+    path.write_text("nothing = 7")
+    for setting in ("rules_file", "policy_file"):
+        with pytest.raises(SetupError, match=r"wrong\.toml"):
+            ApiProcess(load_settings(data_dir=tmp_path, **{setting: path}))
+
+
+async def test_popular_slates_are_drawn_by_the_policies_of_now(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text('[[arm]]\npolicy = "greedy"\nshare = 1.0\n')
+    process = ApiProcess(load_settings(data_dir=tmp_path, policy_file=path))
+    process.replica.models.learn([make_delta(make_interactions(5))])
+    popular = Popular(process.decide, lambda: 1_763_831_000_000)
+    assert (await popular("u", "default", "feed")).policy == "greedy"
+    await process.files["policies"].reload(b'[[arm]]\npolicy = "random"\nshare = 1.0\n')
+    assert (await popular("u", "default", "feed")).policy == Uniform.name
