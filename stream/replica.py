@@ -39,6 +39,8 @@ _POLL_RECORDS: Final = 200
 """Records folded at once: small enough to keep the event loop free for slates."""
 _POLL_MS: Final = 500
 _CATCH_UP_POLL_MS: Final = 20
+_ENOUGH_BYTES: Final = 1 << 20
+"""Are answered at once, gathered or not: a start reads all there is."""
 _OFFSETS: Final = "replica_offsets"
 _TOPICS: Final = "replica_topics"
 _SOURCE: Final = "source_"
@@ -152,6 +154,10 @@ class Replica:
     def believe(self, tell: Callable[[Beliefs], None]) -> None:
         """Hand new beliefs on, whenever more has matured; the first before `caught_up`."""
         self._tell = tell
+
+    def gather(self, ms: int) -> None:
+        """Let the brokers gather records for so long before they answer; call it before `run`."""
+        self._settings |= {"fetch_max_wait_ms": ms, "fetch_min_bytes": _ENOUGH_BYTES}
 
     async def run(self) -> None:
         """Follow the topics for ever."""

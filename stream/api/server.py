@@ -51,6 +51,9 @@ log = logging.getLogger(__name__)
 
 LINGER_MS: Final = 2
 """How long events wait for others to go with."""
+GATHER_MS: Final = 250
+"""How old what the models have learned may be: only popular slates and pages for people read them, and every
+answer of a broker takes time from requests."""
 ADDRESS_TOLD: Final = "API at "
 """What the process says before its address."""
 STOP_SECONDS: Final = 10
@@ -89,6 +92,7 @@ class ApiProcess:
             snapshot=settings.data_dir / f"{settings.app_id}-api" / "none",
             snapshot_seconds=math.inf,
         )
+        self.replica.gather(GATHER_MS)
         serving = assignment(settings)
         self.replica.teach({}, learners_of(serving.policies))
         self.decide: Recommender = recommender(settings, self.replica.models, serving=serving)

@@ -9,8 +9,10 @@ from state.policy.uniform import Uniform
 from stream.api.popular import Popular
 from stream.api.server import ApiProcess, check_reach
 from stream.config import load_settings
+from stream.transport import FETCH_WAIT_MS
 from stream.worker_metrics import RULES_INFO, RULES_REFUSED
 from tests.state.retrieval.shops import make_delta, make_interactions
+from tests.stream.pasts import replica
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.1.2.3"])
@@ -81,3 +83,13 @@ async def test_popular_slates_are_drawn_by_the_policies_of_now(tmp_path: Path) -
     assert (await popular("u", "default", "feed")).policy == "greedy"
     await process.files["policies"].reload(b'[[arm]]\npolicy = "random"\nshare = 1.0\n')
     assert (await popular("u", "default", "feed")).policy == Uniform.name
+
+
+async def test_brokers_gather_what_the_apis_models_learn_and_no_workers_wait(tmp_path: Path) -> None:
+    process = ApiProcess(load_settings(data_dir=tmp_path))
+    asked = process.replica._settings
+    assert asked["fetch_max_wait_ms"] > FETCH_WAIT_MS
+    assert asked["fetch_min_bytes"] > 1
+    workers = replica()._settings
+    assert workers["fetch_max_wait_ms"] == FETCH_WAIT_MS
+    assert "fetch_min_bytes" not in workers
