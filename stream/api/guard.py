@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import time
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Any, Final
 
@@ -93,12 +94,17 @@ NOBODY: Final = Access("nobody", "", frozenset())
 class KeyRing:
     """The keys in force; which may be replaced between two requests.
 
-    Attributes:
+    Args:
         keys: None: nobody needs one.
+        origins: of web pages that may ask without one.
+
+    Attributes:
+        keys: as above.
     """
 
-    def __init__(self, keys: Keys | None) -> None:
+    def __init__(self, keys: Keys | None, origins: Collection[str] = ()) -> None:
         self.keys = keys
+        self._origins = frozenset(origins)
 
     def access(self, headers: Headers, query: QueryParams) -> Access:
         """What a request may do.
@@ -107,11 +113,7 @@ class KeyRing:
             Problem: it brings no key that is in force.
         """
         if self.keys is None:
-            host = headers.get("host", "")
-            if not is_this_machine(_PORT.sub("", host)):
-                # A web page of elsewhere whose name leads here must not get in.
-                detail = f"without keys only requests for localhost are answered, not those for {host!r}"
-                raise problem("wrong_host", detail)
+            self._check_keyless(headers)
             return EVERYTHING
         secret = secret_of(headers, query)
         asked = {"WWW_Authenticate": 'Bearer realm="freshslate"'}
@@ -120,6 +122,28 @@ class KeyRing:
         if (access := self.keys.find(secret)) is None:
             raise problem("unknown_key", "this key is not in force: check it, or ask for another", **asked)
         return access
+
+    def _check_keyless(self, headers: Headers) -> None:
+        """Keep pages of elsewhere out, which this machine's own browser may be showing.
+
+        Raises:
+            Problem: their name leads here, or they ask for this machine by its own.
+        """
+        host = headers.get("host", "")
+        if not is_this_machine(_PORT.sub("", host)):
+            detail = f"without keys only requests for localhost are answered, not those for {host!r}"
+            raise problem("wrong_host", detail)
+        origin = headers.get("origin")
+        if origin in self._origins:
+            return
+        # Browsers send the one with images and forms too, the other with what scripts send.
+        is_foreign = headers.get("sec-fetch-site") == "cross-site"
+        if is_foreign or (origin is not None and not is_this_machine(_host_of(origin))):
+            detail = (
+                f"without keys no page of another site may ask, {origin or 'whichever it is'!r}: make keys "
+                "(`freshslate api-key`), or name it in FRESHSLATE_API_CORS_ORIGINS"
+            )
+            raise problem("wrong_site", detail)
 
 
 class _Seen:
@@ -152,6 +176,11 @@ def request_id_of(headers: Headers) -> str:
     """What the request is called in answer and log: as it says itself, where that is fit for both."""
     given = headers.get("x-request-id", "")
     return given if REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
+
+
+def _host_of(origin: str) -> str:
+    """The host of `scheme://host:port`; of `null`, which hides where a page is from, nothing."""
+    return _PORT.sub("", origin.partition("://")[2])
 
 
 @lru_cache(1024)

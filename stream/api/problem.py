@@ -50,6 +50,7 @@ REASONS: Final = {
     "missing_right": 403,
     "wrong_tenant": 403,
     "wrong_host": 403,
+    "wrong_site": 403,
     "not_found": 404,
     "wrong_method": 405,
     "too_large": 413,

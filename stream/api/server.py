@@ -100,7 +100,7 @@ class ApiProcess:
         self.files = watched_files(self.decide, settings, self.metrics)
         """Business rules and policies, which popular slates keep to as workers' do."""
         self.rankers = RankerFollower(settings, partial(setattr, self.decide, "ranker"))
-        self.ring = KeyRing(None)
+        self.ring = KeyRing(None, settings.api_cors_origins)
         self._closing = asyncio.Event()
 
     async def run(self) -> None:

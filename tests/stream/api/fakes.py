@@ -108,7 +108,7 @@ class Api:
         self.metrics = Metrics(API_METRICS)
         topics = {name: TopicState(4, {}) for name in self.settings.input_topics}
         self.not_ready = ""
-        self.ring = KeyRing(keys)
+        self.ring = KeyRing(keys, self.settings.api_cors_origins)
         self.clock = itertools.count()
         self.context = Context(
             settings=self.settings,

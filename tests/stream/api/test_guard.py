@@ -98,3 +98,48 @@ async def test_a_fault_of_ours_is_logged_and_tells_nothing(caplog: pytest.LogCap
     assert "hunter2" not in answer.text
     assert "request r7 failed" in caplog.text
     assert "hunter2" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost.evil.example:8080"},
+        {"Origin": "http://127.0.0.1:3000", "Sec-Fetch-Site": "cross-site"},
+    ],
+)
+async def test_without_keys_no_page_of_another_site_reads_or_writes(headers: dict[str, str]) -> None:
+    api = Api(api_cors_origins="https://shop.example")
+    track = {"userId": "u", "event": "Product Viewed", "properties": {"product_id": "i1"}}
+    async with api.client() as http:
+        for answer in (
+            await http.get("/v1/slates/u1", headers=headers),
+            await http.post("/fronts/segment/v1/track", json=track, headers=headers),
+        ):
+            assert answer.status_code == 403
+            assert "wrong_site" in answer.text
+    assert api.producer.sent == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Sec-Fetch-Site": "none"},
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Origin": "http://localhost:8080", "Sec-Fetch-Site": "same-origin"},
+        {"Origin": "http://[::1]:3000", "Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://shop.example", "Sec-Fetch-Site": "cross-site"},
+    ],
+)
+async def test_pages_of_this_machine_and_named_ones_get_in_without_keys(headers: dict[str, str]) -> None:
+    async with Api(api_cors_origins="https://shop.example").client() as http:
+        assert (await http.get("/v1/slates/u1", headers=headers)).status_code == 200
+
+
+async def test_with_keys_the_key_says_who_asks_from_whatever_page() -> None:
+    headers = {"X_Api_Key": "secret", "Origin": "https://elsewhere.example", "Sec_Fetch_Site": "cross-site"}
+    async with Api(keys=KEYS).client(**headers) as http:
+        assert (await http.get("/v1/slates/u1")).status_code == 200

@@ -122,6 +122,7 @@ LONG = [
     get("/v1/items"),
     get("/v1/slates/u1", method="HEAD"),
     get("/v1/slates/u1", method="DELETE"),
+    get("/v1/slates/u1", "Sec-Fetch-Site: cross-site"),
     get("/v1/slates/u1", "Origin: http://elsewhere.example"),
     get("/v1/slates/u1", "Connection: close"),
     get("/v1/slates/u1", "Connection: upgrade", "Upgrade: h2c"),
