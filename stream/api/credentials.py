@@ -9,6 +9,8 @@ from starlette.datastructures import Headers, QueryParams
 
 HEADERS: Final = ("x-api-key", "ocp-apim-subscription-key")
 """Ours, and Azure's."""
+IN_QUERY: Final = "api_secret"
+"""Google's, and of whoever can send no header."""
 _AWS: Final = re.compile(r"AWS4-HMAC-SHA256 .*?Credential=([^/,\s]+)/", re.DOTALL)
 """The access key id of a signed request is the key; the signature is not looked at, and the secret access key
 may be any text."""
@@ -32,7 +34,7 @@ def secret_of(headers: Headers, query: QueryParams) -> str:
     for name in HEADERS:
         if name in headers:
             return headers[name]
-    return query.get("api_secret", "")
+    return query.get(IN_QUERY, "")
 
 
 def _user_name(encoded: str) -> str:

@@ -1,5 +1,6 @@
 """Other vendors' calls that send events, below `/fronts`, each answered in the vendor's own way."""
 
+import base64
 from typing import Any, Final
 
 import msgspec
@@ -8,12 +9,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from stream.api.azure import azure_routes
+from stream.api.credentials import IN_QUERY
 from stream.api.personalize import personalize_routes
 from stream.api.problem import problem
 from stream.api.translated import Taken, payload_of, take
 
 PREFIX: Final = "/fronts"
 JSON: Final = "application/json"
+PIXEL: Final = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+"""A transparent GIF of one pixel."""
 
 
 def front_routes() -> list[Route]:
@@ -22,6 +26,7 @@ def front_routes() -> list[Route]:
         Route(f"{PREFIX}/segment/v1/{{call}}", post_segment, methods=["POST"]),
         Route(f"{PREFIX}/ga4/mp/collect", post_ga4, methods=["POST"]),
         Route(f"{PREFIX}/snowplow/{{path:path}}", post_snowplow, methods=["POST"]),
+        Route(f"{PREFIX}/snowplow/{{path:path}}", get_snowplow, methods=["GET"]),
         Route(f"{PREFIX}/cloudevents", post_cloudevents, methods=["POST"]),
     ]
     return [*routes, *personalize_routes(f"{PREFIX}/personalize"), *azure_routes(f"{PREFIX}/azure")]
@@ -48,6 +53,13 @@ async def post_snowplow(request: Request) -> Response:
     """What a tracker posts to its collector."""
     _raise_if_refused(await take(request, "snowplow", await payload_of(request)))
     return Response("ok", 200, media_type="text/plain")
+
+
+async def get_snowplow(request: Request) -> Response:
+    """The collector's pixel: one event of a tracker that can only fetch images, in the query."""
+    said = {name: value for name, value in request.query_params.items() if name != IN_QUERY}
+    _raise_if_refused(await take(request, "snowplow", {"e": None, **said}))
+    return Response(PIXEL, 200, {"Cache-Control": "no-store"}, media_type="image/gif")
 
 
 async def post_cloudevents(request: Request) -> Response:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from stream.api.keys import Access, Keys, hash_of
 from tests.stream.api.fakes import NOW, Api
 
 GOLDEN = Path(__file__).parents[2] / "state" / "fronts" / "golden"
@@ -88,3 +89,26 @@ async def test_hostile_bodies_are_bad_requests(path: str) -> None:
             assert (await http.post(f"/fronts/{path}", content=body)).status_code in {200, 202, 204, 400, 422}
         huge = await http.post(f"/fronts/{path}", content=b" " * (10 << 20))
     assert (huge.status_code, api.producer.sent) == (413, [])
+
+
+async def test_a_tracker_that_can_only_fetch_images_gets_a_pixel() -> None:
+    golden = json.loads((GOLDEN / "snowplow.json").read_text(encoding="utf-8"))
+    event = golden["cases"][0]["payload"]["data"][0]
+    keys = Keys({hash_of("s"): Access("shop", "default", frozenset({"events"}))}, "1")
+    by_post, by_get = Api(keys=keys), Api(keys=keys)
+    secret = {"api_secret": "s"}
+    async with by_post.client() as http:
+        await http.post("/fronts/snowplow/com.snowplowanalytics.snowplow/tp2", params=secret, json=event)
+    async with by_get.client() as http:
+        pixel = await http.get("/fronts/snowplow/i", params={**event, **secret})
+        without = await http.get("/fronts/snowplow/i", params=event)
+        nothing = await http.get("/fronts/snowplow/i", params=secret)
+        view = await http.get("/fronts/snowplow/i", params={"e": "pv", **secret})
+    assert (pixel.status_code, pixel.headers["Content-Type"], pixel.content[:6]) == (
+        200,
+        "image/gif",
+        b"GIF89a",
+    )
+    assert [each.status_code for each in (without, nothing, view)] == [401, 422, 200]
+    assert by_get.events() == by_post.events() != []
+    assert "api_secret" not in str(by_get.events())
