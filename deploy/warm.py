@@ -1,4 +1,4 @@
-"""Compiles every kernel that a worker of any settings, the API or a simulated shop needs into NUMBA_CACHE_DIR.
+"""Compiles every kernel that worker, API and simulated shop need, of any settings, into NUMBA_CACHE_DIR.
 
 Run while the image is built, so that a container never compiles. Needs no broker.
 """
