@@ -107,6 +107,12 @@ def test_containers_of_ours_may_do_little_and_have_time_to_stop() -> None:
     assert ours()["worker"]["volumes"] == ["state:/var/lib/freshslate"]
 
 
+def test_every_port_is_of_this_machine_alone() -> None:
+    ports = [port for service in services().values() for port in service.get("ports", ())]
+    assert len(ports) == 4
+    assert not [port for port in ports if not port.startswith("127.0.0.1:")]
+
+
 def test_the_api_is_for_this_machine_alone_since_everybody_knows_its_key(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
