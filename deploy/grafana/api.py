@@ -8,7 +8,8 @@ API_INSTANCE: Final = Variable("instance", "API", "freshslate_api_store_users")
 _IT: Final = 'instance=~"$instance"'
 _REQUESTS: Final = "freshslate_api_requests_total"
 _SECONDS: Final = "freshslate_api_request_seconds"
-_FAULTS: Final = f'{_IT}, status=~"5.."'
+_CALLS: Final = f'{_IT}, route!~"healthz|readyz|metrics"'
+_FAULTS: Final = f'{_CALLS}, status=~"5.."'
 
 
 def _each(metric: str) -> tuple[Query, ...]:
@@ -32,11 +33,19 @@ _ASKED: Final = (
     ),
     Chart(
         "Faults",
-        "Share of requests that were answered with 5xx: 503 is Kafka that does not acknowledge, or too much "
-        "that waits for it.",
+        "Share of calls that were answered with 5xx, probes and scrapes left out: 503 is Kafka that does not "
+        "acknowledge, or too much that waits for it.",
         "percentunit",
-        (Query(f"({rate(_REQUESTS, '', _FAULTS)} or vector(0)) / {rate(_REQUESTS, '', _IT)}", "5xx"),),
-        limits=(0.01,),
+        (Query(f"({rate(_REQUESTS, '', _FAULTS)} or vector(0)) / {rate(_REQUESTS, '', _CALLS)}", "5xx"),),
+        alert="FreshslateApiFaults",
+        limits=(0.05,),
+    ),
+    Chart(
+        "APIs that answer",
+        "1 for each process that Prometheus can scrape, 0 for one that it cannot.",
+        "short",
+        (Query(f'up{{job="freshslate-api", {_IT}}}', "{{instance}}"),),
+        alert="FreshslateApiDown",
     ),
 )
 
@@ -52,6 +61,8 @@ _TIME: Final = (
         "Time that GET /v1/slates takes.",
         "s",
         quantiles(_SECONDS, f'{_IT}, route="get_slate"', (0.5, 0.9, 0.99)),
+        alert="FreshslateApiSlow",
+        limits=(0.05,),
     ),
     Chart(
         "Event to its own slate",
@@ -98,6 +109,15 @@ _SHOWN: Final = (
         "Offsets of slates that the store has not read yet.",
         "short",
         _each("store_lag_records"),
+        alert="FreshslateApiBehind",
+    ),
+    Chart(
+        "Slates behind in seconds",
+        "The same over the slates that workers publish a second.",
+        "s",
+        (Query(f"freshslate:api_store_lag:seconds{{{_IT}}}", "{{instance}}"),),
+        alert="FreshslateApiBehind",
+        limits=(30.0,),
     ),
 )
 

@@ -1,10 +1,14 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from state.errors import SetupError
+from stream.api.keys import ADMIN, ANY_TENANT, read_keys
+from stream.api.server import STOP_SECONDS, check_reach
 from stream.config import Settings, load_settings
 from stream.environment import env_name
 from tests.coverage_by_mirror import ROOT
@@ -44,6 +48,7 @@ def test_compose_reads_the_file_and_refuses_a_wrong_one(tmp_path: Path) -> None:
         "topics",
         "worker",
         "monitor",
+        "api",
         "shop",
         "prometheus",
         "grafana",
@@ -58,7 +63,7 @@ def test_compose_reads_the_file_and_refuses_a_wrong_one(tmp_path: Path) -> None:
 
 def test_every_mounted_file_is_there() -> None:
     found = [path for service in services().values() for path in mounts(service).values()]
-    assert len(found) == 5
+    assert len(found) == 6
     assert not [path for path in found if not path.exists()]
 
 
@@ -67,6 +72,7 @@ def test_every_command_is_one_of_ours_with_options_that_it_has() -> None:
         "topics": "create",
         "worker": "worker",
         "monitor": "monitor",
+        "api": "api",
         "shop": "simulate",
     }
     with pytest.raises(Exception, match="No such option"):
@@ -75,7 +81,7 @@ def test_every_command_is_one_of_ours_with_options_that_it_has() -> None:
         parse(["topics", "erase"])
 
 
-@pytest.mark.parametrize("name", ["topics", "worker", "monitor", "shop"])
+@pytest.mark.parametrize("name", ["topics", "worker", "monitor", "api", "shop"])
 def test_the_environment_is_settings_that_fit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = ours()[name]["environment"]
     assert all(isinstance(value, str) for value in environment.values())
@@ -95,14 +101,44 @@ def test_containers_of_ours_may_do_little_and_have_time_to_stop() -> None:
         assert service["cap_drop"] == ["ALL"]
         assert "/tmp" in service["tmpfs"]
         assert "user" not in service
-    grace = ours()["worker"]["stop_grace_period"]
-    assert int(grace.removesuffix("s")) > DRAIN_SECONDS
+    grace = {name: int(ours()[name]["stop_grace_period"].removesuffix("s")) for name in ("worker", "api")}
+    assert grace["worker"] > DRAIN_SECONDS
+    assert grace["api"] > STOP_SECONDS
     assert ours()["worker"]["volumes"] == ["state:/var/lib/freshslate"]
 
 
+def test_every_port_is_of_this_machine_alone() -> None:
+    ports = [port for service in services().values() for port in service.get("ports", ())]
+    assert len(ports) == 4
+    assert not [port for port in ports if not port.startswith("127.0.0.1:")]
+
+
+def test_the_api_is_for_this_machine_alone_since_everybody_knows_its_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    api = ours()["api"]
+    port = Settings.model_fields["api_port"].default
+    assert api["ports"] == [f"127.0.0.1:{port}:{port}"]
+    for variable, value in api["environment"].items():
+        monkeypatch.setenv(variable, value)
+    settings = load_settings()
+    check_reach(settings)
+    with pytest.raises(SetupError, match="no keys"):
+        check_reach(settings.model_copy(update={"api_keys_file": None}))
+    content = mounts(api)[str(settings.api_keys_file)].read_bytes()
+    header = FILE.read_text().partition("\nname:")[0]
+    (key,) = re.findall(r"/console \(key: (\S+)\)", header)
+    access = read_keys(content).find(key)
+    assert access is not None
+    # The console shows dead letters and policies, which are every tenant's.
+    assert (access.rights, access.tenant) == ({ADMIN}, ANY_TENANT)
+    assert f"A DEMO KEY THAT EVERYBODY KNOWS: {key}." in content.decode()
+
+
 def test_health_is_asked_at_the_port_of_each() -> None:
-    check = ours()["monitor"]["healthcheck"]["test"]
-    assert check[-1] == str(Settings.model_fields["monitor_port"].default)
+    for name in ("monitor", "api"):
+        check = ours()[name]["healthcheck"]["test"]
+        assert check[-1] == str(Settings.model_fields[f"{name}_port"].default)
     assert "healthcheck" not in ours()["worker"]
     assert all(ours()[name]["healthcheck"] == {"disable": True} for name in ("topics", "shop"))
 
@@ -119,6 +155,7 @@ def test_prometheus_scrapes_the_services_by_the_names_of_jobs_that_rules_and_das
     assert scraped == {
         "freshslate-worker": ("worker", fields["worker_port"].default),
         "freshslate-monitor": ("monitor", fields["monitor_port"].default),
+        "freshslate-api": ("api", fields["api_port"].default),
     }
     assert {name for name, _ in scraped.values()} <= set(services())
 

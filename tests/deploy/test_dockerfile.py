@@ -6,10 +6,12 @@ import subprocess
 import sys
 import textwrap
 import tomllib
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from stream.config import Settings
 from stream.environment import env_name
@@ -75,7 +77,7 @@ def test_signals_reach_the_worker_and_the_health_check_needs_no_shell() -> None:
     assert the(final, "STOPSIGNAL") == "SIGTERM"
     program, *_, script = json.loads(the(final, "HEALTHCHECK").split("CMD ")[1])
     assert (program, script) == ("/opt/freshslate/bin/python", "/opt/freshslate/healthcheck.py")
-    ports = {str(Settings.model_fields[name].default) for name in ("worker_port", "monitor_port")}
+    ports = {str(Settings.model_fields[name].default) for name in ("worker_port", "monitor_port", "api_port")}
     assert set(the(final, "EXPOSE").split()) == ports
 
 
@@ -109,20 +111,57 @@ def test_what_is_copied_is_there_and_let_through_and_nothing_else_is() -> None:
     )
 
 
-def test_every_dependency_is_pinned_to_a_version_that_the_project_allows() -> None:
+def pins() -> dict[str, str]:
+    lines = (DEPLOY / "constraints.txt").read_text().splitlines()
+    pairs = (line.split("==") for line in lines if not line.startswith("#"))
+    return {canonicalize_name(name): version for name, version in pairs}
+
+
+def installed() -> list[Requirement]:
+    """What the build stage asks pip for, beside freshslate itself."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     (extras,) = (rest.split("=")[1] for name, rest in instructions() if rest.startswith("EXTRAS"))
-    lines = (DEPLOY / "constraints.txt").read_text().splitlines()
-    pins = dict(line.lower().replace("_", "-").split("==") for line in lines if not line.startswith("#"))
     extra = project["optional-dependencies"]
-    needed = [*project["dependencies"], *(each for name in extras.split(",") for each in extra[name])]
-    wrong = [
-        each
-        for each in map(Requirement, needed)
-        if not each.specifier.contains(pins.get(each.name.lower(), "0"))
+    assert "kafka" not in extras
+    return [
+        Requirement(each)
+        for each in (*project["dependencies"], *(each for name in extras.split(",") for each in extra[name]))
     ]
-    assert not wrong
-    assert not {Requirement(each).name for each in extra["kafka"]} & set(pins)
+
+
+def test_every_dependency_is_pinned_to_a_version_that_the_project_allows() -> None:
+    pinned = pins()
+    assert {"starlette", "uvicorn", "river"} <= {each.name for each in installed()}
+    assert not [
+        each
+        for each in installed()
+        if not each.specifier.contains(pinned.get(canonicalize_name(each.name), "0"))
+    ]
+
+
+def test_what_dependencies_need_in_turn_is_pinned_too() -> None:
+    pinned = pins()
+    full = instructions()[0][1].split("=")[1].split("-")[0]
+    python = {"python_version": full.rpartition(".")[0], "python_full_version": full}
+    left, seen = installed(), set[str]()
+    while left:
+        needed = left.pop()
+        name = canonicalize_name(needed.name)
+        assert name in pinned, name
+        try:
+            same = version(name) == pinned[name]
+        except PackageNotFoundError:
+            same = False
+        # Another version may need others.
+        if same and name not in seen:
+            left += [
+                each
+                for each in map(Requirement, requires(name) or ())
+                if each.marker is None
+                or any(each.marker.evaluate({**python, "extra": extra}) for extra in ("", *needed.extras))
+            ]
+        seen.add(name)
+    assert {"anyio", "h11"} <= pinned.keys()
 
 
 @pytest.fixture

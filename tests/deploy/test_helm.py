@@ -7,6 +7,8 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from stream.api.guard import is_this_machine
+from stream.api.server import STOP_SECONDS, check_reach
 from stream.config import Settings, load_settings
 from stream.environment import env_name
 from tests.coverage_by_mirror import ROOT
@@ -86,15 +88,16 @@ def test_kubernetes_takes_what_the_chart_makes_and_no_misspelt_field(
         yaml.safe_dump(production[key]).replace(*spelling)
         for key, spelling in {
             "Deployment/freshslate-monitor": ("livenessProbe:", "livelinessProbe:"),
+            "Deployment/freshslate-api": ("preStop:", "beforeStop:"),
             "ScaledObject/freshslate-worker": ("pollingInterval:", "polingInterval:"),
             "PrometheusRule/freshslate": ("groups:", "group:"),
         }.items()
     ]
     found = conform("\n---\n".join([right, *wrong]), version)
     total = sum(len(manifests(text)) for text in rendered.values())
-    assert found["summary"] == {"valid": total, "invalid": 3, "errors": 0, "skipped": 0}, found["resources"]
+    assert found["summary"] == {"valid": total, "invalid": 4, "errors": 0, "skipped": 0}, found["resources"]
     told = " ".join(each["msg"] for each in found["resources"])
-    assert all(field in told for field in ("livelinessProbe", "polingInterval", "group"))
+    assert all(field in told for field in ("livelinessProbe", "beforeStop", "polingInterval", "group"))
 
 
 def test_the_chart_carries_the_rules_and_dashboards_of_deploy() -> None:
@@ -167,7 +170,7 @@ def test_pods_may_do_nothing_but_their_work(name: str, rendered: dict[str, str])
 
 def test_commands_are_ours(rendered: dict[str, str]) -> None:
     told = {name: parse(container(pod)["args"]) for name, pod in pods(rendered["production"]).items()}
-    assert told == {"worker": "worker", "monitor": "monitor", "topics": "create"}
+    assert told == {"worker": "worker", "monitor": "monitor", "api": "api", "topics": "create"}
 
 
 def test_a_worker_is_a_static_member_with_a_disk_and_time_to_stop(rendered: dict[str, str]) -> None:
@@ -185,22 +188,24 @@ def test_a_worker_is_a_static_member_with_a_disk_and_time_to_stop(rendered: dict
 
 
 def test_probes_ask_pages_that_there_are_at_the_ports_of_the_settings(rendered: dict[str, str]) -> None:
-    found = pods(rendered["minimal"])
+    found = pods(rendered["production"])
     probes = {
         component: {
             kind: container(found[component])[kind]["httpGet"]["path"]
             for kind in ("startupProbe", "livenessProbe", "readinessProbe")
             if kind in container(found[component])
         }
-        for component in ("worker", "monitor")
+        for component in ("worker", "monitor", "api")
     }
     alive = {"startupProbe": "/healthz", "livenessProbe": "/healthz"}
-    assert probes == {"worker": {**alive, "readinessProbe": "/readyz"}, "monitor": alive}
+    ready = {**alive, "readinessProbe": "/readyz"}
+    assert probes == {"worker": ready, "monitor": alive, "api": ready}
     for component in probes:
         port = Settings.model_fields[f"{component}_port"].default
         assert container(found[component])["ports"] == [{"name": "http", "containerPort": port}]
-        service = manifests(rendered["minimal"])[f"Service/freshslate-{component}"]
-        assert service["spec"]["ports"][0]["port"] == port
+        service = manifests(rendered["production"])[f"Service/freshslate-{component}"]
+        asked = 80 if component == "api" else port
+        assert service["spec"]["ports"] == [{"name": "http", "port": asked, "targetPort": "http"}]
         assert service["metadata"]["labels"]["prometheus-job"] == f"freshslate-{component}"
     monitor = manifests(rendered["production"])["ServiceMonitor/freshslate"]["spec"]
     assert monitor["jobLabel"] == "prometheus-job"
@@ -241,6 +246,64 @@ def test_secrets_are_mounted_by_reference_and_in_no_environment(rendered: dict[s
     assert "kafka" not in {each["name"] for each in pods(rendered["minimal"])["worker"]["spec"]["volumes"]}
 
 
+def test_the_api_runs_only_where_it_is_asked_for(rendered: dict[str, str]) -> None:
+    assert "api" not in pods(rendered["minimal"])
+    assert not [key for key in manifests(rendered["scaled-by-cpu"]) if key.endswith("-api")]
+    alone = template(
+        "--values", VALUES["minimal"], "--set", "api.enabled=true", "--set", "api.keysSecret=keys"
+    )  # fmt: skip
+    assert {key for key in manifests(alone) if key.endswith("-api")} == {
+        "Service/freshslate-api",
+        "Deployment/freshslate-api",
+        "PodDisruptionBudget/freshslate-api",
+    }
+    port = Settings.model_fields["api_port"].default
+    assert manifests(alone)["Service/freshslate-api"]["spec"]["ports"][0]["port"] == port
+
+
+def test_the_api_is_reached_with_keys_of_a_secret_that_is_followed(
+    rendered: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pod = pods(rendered["production"])["api"]
+    for variable, value in environment(pod).items():
+        monkeypatch.setenv(variable, value)
+    settings = load_settings()
+    assert settings.api_rate == 5000
+    check_reach(settings)
+    assert not is_this_machine(settings.api_host)
+    (mount,) = [each for each in container(pod)["volumeMounts"] if each["name"] == "keys"]
+    (volume,) = [each for each in pod["spec"]["volumes"] if each["name"] == "keys"]
+    # A file that is mounted by its subPath would stay as it was.
+    assert mount == {"name": "keys", "mountPath": str(settings.api_keys_file.parent), "readOnly": True}
+    assert volume["secret"]["secretName"] == "freshslate-api-keys"
+    assert volume["secret"]["items"] == [{"key": "keys.toml", "path": settings.api_keys_file.name}]
+
+
+def test_a_new_api_is_ready_before_an_old_one_goes_and_it_has_time_to_end(rendered: dict[str, str]) -> None:
+    found = manifests(rendered["production"])
+    spec = found["Deployment/freshslate-api"]["spec"]
+    assert spec["replicas"] == 3
+    assert spec["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+    assert found["PodDisruptionBudget/freshslate-api"]["spec"]["maxUnavailable"] == 1
+    program, seconds = container(spec["template"])["lifecycle"]["preStop"]["exec"]["command"]
+    assert program == "sleep"
+    grace = spec["template"]["spec"]["terminationGracePeriodSeconds"]
+    least = json.loads((CHART / "values.schema.json").read_text())["properties"]["api"]["properties"]
+    for each in (grace, least["terminationGracePeriodSeconds"]["minimum"]):
+        assert each >= int(seconds) + STOP_SECONDS + 5
+
+
+def test_the_ingress_leads_to_the_service_of_the_api_over_tls(rendered: dict[str, str]) -> None:
+    found = manifests(rendered["production"])
+    spec = found["Ingress/freshslate-api"]["spec"]
+    assert spec["tls"] == [{"hosts": ["recommend.example.com"], "secretName": "recommend-tls"}]
+    (rule,) = spec["rules"]
+    assert rule["host"] == "recommend.example.com"
+    backend = rule["http"]["paths"][0]["backend"]["service"]
+    service = found[f"Service/{backend['name']}"]["spec"]
+    assert backend["port"]["name"] in {each["name"] for each in service["ports"]}
+
+
 def test_keda_scales_on_the_lag_of_every_input_topic(rendered: dict[str, str]) -> None:
     found = manifests(rendered["production"])
     assert "replicas" not in found["StatefulSet/freshslate-worker"]["spec"]
@@ -275,6 +338,12 @@ def test_the_network_is_closed_but_for_metrics_names_and_kafka(rendered: dict[st
     assert [each["port"] for rule in policy["ingress"] for each in rule["ports"]] == ["http"]
     assert {each["port"] for rule in policy["egress"] for each in rule["ports"]} == {53, 9093}
     assert policy["egress"][1]["to"] == [{"ipBlock": {"cidr": "10.20.0.0/16"}}]
+    callers = manifests(rendered["production"])["NetworkPolicy/freshslate-api"]["spec"]
+    (rule,) = callers["ingress"]
+    assert rule["ports"] == [{"port": "http"}]
+    (peer,) = rule["from"]
+    assert peer["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "ingress-nginx"}
+    assert callers["policyTypes"] == ["Ingress"]
 
 
 @pytest.mark.parametrize(
@@ -286,6 +355,11 @@ def test_the_network_is_closed_but_for_metrics_names_and_kafka(rendered: dict[st
         (["worker.replica=3"], "replica"),
         (["settings.BROKER=b"], "BROKER"),
         (["settings.data_dir=/tmp"], "data_dir"),
+        (["settings.api_keys_file=/tmp/keys"], "api_keys_file"),
+        (["api.enabled=true"], "api.keysSecret is needed"),
+        (["api.enabled=true", "api.keysSecret=a", "api.ingress.enabled=true"], "api.ingress.host is needed"),
+        (["api.replicas=0"], "minimum"),
+        (["api.keySecret=a"], "keySecret"),
         (["worker.autoscaling.kind=lag"], "autoscaling"),
         (["kafka.securityProtocol=SASL_SSL"], "kafka.sasl.mechanism is needed"),
         (

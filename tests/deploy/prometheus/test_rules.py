@@ -32,6 +32,10 @@ NAMES = {
     "FreshslateNoPurchases",
     "FreshslateDiskFull",
     "FreshslateWorkerDown",
+    "FreshslateApiDown",
+    "FreshslateApiFaults",
+    "FreshslateApiSlow",
+    "FreshslateApiBehind",
 }
 TESTS = sorted(RULES.parent.glob("rules*_test.yml"))
 

@@ -177,3 +177,18 @@ securityContext:
 {{- end }}
 {{- end }}
 {{- end }}
+
+{{/* Over nodes as far as possible, where nothing else is asked for: own, component, root. */}}
+{{- define "freshslate.spread" -}}
+{{- if .own }}
+{{- toYaml .own }}
+{{- else -}}
+- maxSkew: 1
+  topologyKey: kubernetes.io/hostname
+  whenUnsatisfiable: ScheduleAnyway
+  labelSelector:
+    matchLabels:
+      {{- include "freshslate.selector" .root | nindent 6 }}
+      app.kubernetes.io/component: {{ .component }}
+{{- end }}
+{{- end }}
