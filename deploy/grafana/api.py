@@ -92,6 +92,12 @@ _TAKEN: Final = (
         "ops",
         (Query(rate("freshslate_api_items_total", "instance", _IT), "{{instance}}"),),
     ),
+    Chart(
+        "Items refused",
+        "A second, by reason; not_written is Kafka that did not acknowledge in time.",
+        "ops",
+        (Query(rate("freshslate_api_items_refused_total", "reason", _IT), "{{reason}}"),),
+    ),
 )
 
 _SHOWN: Final = (

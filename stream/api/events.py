@@ -15,7 +15,7 @@ from stream.api.metrics import EVENT_TO_SLATE, REFUSED, SERVED
 from stream.api.metrics import EVENTS as EVENTS_WRITTEN
 from stream.api.outcome import in_order, told
 from stream.api.problem import problem
-from stream.api.shown import shown_to
+from stream.api.shown import check_started, shown_to
 from stream.api.store import Kept, ShownSlate
 from stream.api.user import User
 from stream.api.writer import RETRY_SECONDS
@@ -70,6 +70,8 @@ async def post_recommend(request: Request) -> Response:
     access = allowed(request, EVENTS)
     allowed(request, SLATES)
     context = context_of(request)
+    # Before anything is written: what was refused may be sent again.
+    check_started(context)
     started = context.now()
     wait = number_of(request, "wait", MOST_WAIT_SECONDS) or context.settings.api_wait_seconds
     limit = limit_of(request)

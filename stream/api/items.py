@@ -11,7 +11,7 @@ from stream.api.catalogue import CSV, JSON_LINES, Checked, Entry, id_of, read, r
 from stream.api.context import Context, allowed, context_of, json_body
 from stream.api.ingest import NOT_WRITTEN, Fault
 from stream.api.keys import ADMIN
-from stream.api.metrics import ITEMS
+from stream.api.metrics import ITEMS, ITEMS_REFUSED
 from stream.api.outcome import in_order, told
 from stream.api.writer import Row
 
@@ -62,11 +62,13 @@ async def write_items(context: Context, checked: Checked) -> list[bool]:
     rows = [Row(topic, None, entry.item_id.encode(), entry.value, None) for entry in checked.entries]
     written = await context.writer.write(rows)
     context.metrics.add(ITEMS, sum(written))
+    context.metrics.count(ITEMS_REFUSED, [(NOT_WRITTEN,)] * written.count(False))
     return written
 
 
 async def _answer(context: Context, checked: Checked) -> Response:
     """Write, and tell what became of each."""
+    context.metrics.count(ITEMS_REFUSED, [(fault.reason,) for fault in checked.faults])
     written = await write_items(context, checked)
     lost = [
         Fault(entry.place, NOT_WRITTEN, _NOT_IN_TIME)

@@ -48,6 +48,12 @@ REFUSED: Final = counter(
     "reason",
 )
 ITEMS: Final = counter("api_items", "items", "Catalogue items written or withdrawn.")
+ITEMS_REFUSED: Final = counter(
+    "api_items_refused",
+    "items",
+    "Catalogue items that were not taken, by reason: those of a refused item, and `not_written`.",
+    "reason",
+)
 SERVED: Final = counter(
     "api_slates",
     "slates",
@@ -80,6 +86,7 @@ API_METRICS: Final[tuple[Metric, ...]] = (
     EVENTS,
     REFUSED,
     ITEMS,
+    ITEMS_REFUSED,
     SERVED,
     EVENT_TO_SLATE,
     WAITING,

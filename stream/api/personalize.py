@@ -17,7 +17,7 @@ from stream.api.catalogue import JSON, read
 from stream.api.context import Context, allowed, context_of
 from stream.api.items import write_items
 from stream.api.keys import ADMIN, EVENTS, SLATES, Access
-from stream.api.metrics import SERVED
+from stream.api.metrics import ITEMS_REFUSED, SERVED
 from stream.api.problem import Problem
 from stream.api.shown import shown_to
 from stream.api.translated import judged, payload_of, written
@@ -83,9 +83,11 @@ async def post_aws_items(request: Request) -> Response:
     records = front.items(await payload_of(request))
     for each in records:
         if isinstance(each, LeftOut):
+            context.metrics.add(ITEMS_REFUSED, 1, each.reason)
             return _error(_INVALID, f"item {each.index}: {each.message}")
     checked = read(msgspec.json.encode(records), JSON, context.settings.api_batch_events)
     if checked.faults:
+        context.metrics.count(ITEMS_REFUSED, [(fault.reason,) for fault in checked.faults])
         return _error(_INVALID, f"item {checked.faults[0].index}: {checked.faults[0].message}")
     if not all(await write_items(context, checked)):
         return _error("ServiceUnavailable", "Kafka has not acknowledged it in time: send it again")

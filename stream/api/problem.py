@@ -61,6 +61,7 @@ REASONS: Final = {
     "all_refused": 422,
     "too_many_requests": 429,
     "internal": 500,
+    "starting": 503,
     "kafka_unavailable": 503,
     "overloaded": 503,
     "deadline": 504,

@@ -12,6 +12,7 @@ from stream.api.context import DEFAULT_SCENARIO, Context, allowed, context_of, l
 from stream.api.keys import SLATES
 from stream.api.metrics import SERVED
 from stream.api.problem import problem
+from stream.api.shown import popular_for
 from stream.api.store import Kept
 from stream.api.user import User
 
@@ -39,7 +40,7 @@ async def get_slate(request: Request) -> Response:
     own = own_slate(context, user, scenario, limit, request.headers.get("if-none-match"))
     if own is not None:
         return Response(own.body, own.status, own.headers, media_type=JSON if own.body else None)
-    popular = await context.popular(user.user_id, user.tenant, scenario)
+    popular = await popular_for(context, user, scenario)
     rendered = render("popular", popular, limit)
     context.metrics.add(SERVED, 1, "popular")
     return Response(rendered.body, 200, {"Cache-Control": "no-store"}, media_type=JSON)

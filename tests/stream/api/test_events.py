@@ -195,3 +195,14 @@ async def test_events_get_the_tenant_of_their_key() -> None:
     assert [
         (sent.key, event["tenant"]) for sent, event in zip(api.producer.sent, api.events(), strict=True)
     ] == [(b"north|u1", "north")]
+
+
+async def test_before_all_is_read_nothing_is_taken_that_awaits_its_slate() -> None:
+    api = Api()
+    api.not_ready = "slates and items are still being read"
+    async with api.client() as http:
+        answer = await http.post("/v1/recommend", json=CLICK)
+        taken = await http.post("/v1/events", json=CLICK)
+    assert (answer.status_code, answer.json()["reason"]) == (503, "starting")
+    assert answer.headers["Retry-After"]
+    assert (taken.status_code, len(api.producer.sent)) == (202, 1)

@@ -5,7 +5,7 @@ import json
 import pytest
 from aiokafka.errors import KafkaError
 
-from stream.api.metrics import ITEMS
+from stream.api.metrics import ITEMS, ITEMS_REFUSED
 from tests.stream.api.fakes import Api
 from tests.stream.api.fakes2 import ADMIN, SHOP, keys
 
@@ -46,6 +46,7 @@ async def test_of_many_items_the_wrong_one_is_named_and_the_rest_is_taken(kind: 
     assert (answer.status_code, told["accepted"], told["item_ids"]) == (202, 2, ["a", None, "b"])
     assert [(error["index"], error["reason"]) for error in told["errors"]] == [(1, "missing_item")]
     assert [key for key, _ in written(api)] == [b"a", b"b"]
+    assert api.metrics.value(ITEMS_REFUSED, "missing_item") == api.metrics.value(ITEMS_REFUSED) == 1
 
 
 async def test_where_all_are_wrong_nothing_is_written() -> None:
@@ -99,6 +100,8 @@ async def test_without_an_acknowledgement_nothing_is_accepted() -> None:
     assert (failed.json()["accepted"], reasons) == (0, [(0, "not_written"), (1, "wrong_value")])
     assert (held.status_code, held.json()["errors"][0]["reason"]) == (503, "not_written")
     assert api.metrics.value(ITEMS) == 0
+    assert api.metrics.value(ITEMS_REFUSED, "not_written") == 2
+    assert api.metrics.value(ITEMS_REFUSED, "wrong_value") == 1
 
 
 @pytest.mark.parametrize(("method", "path"), CALLS)

@@ -3,6 +3,7 @@
 import pytest
 
 from stream.api.keys import Access, Keys, hash_of
+from stream.api.metrics import ITEMS_REFUSED
 from tests.stream.api.fakes import NOW, Api, slate_of
 
 BASE = "/fronts/personalize"
@@ -64,6 +65,7 @@ async def test_items_go_to_the_catalogue_and_users_are_passed_over() -> None:
     assert (items.status_code, wrong.status_code, users.status_code) == (200, 400, 200)
     assert [(sent.topic, sent.key) for sent in api.producer.sent] == [("items", b"i1")]
     assert api.events()[0]["category"] == "tea"
+    assert api.metrics.value(ITEMS_REFUSED) == 1
 
 
 @pytest.mark.parametrize(

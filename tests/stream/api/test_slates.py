@@ -117,3 +117,11 @@ async def test_a_silent_stream_says_that_it_is_there(monkeypatch: pytest.MonkeyP
         b": still here\n\n",
     ]
     await stream.aclose()
+
+
+async def test_a_slate_from_a_clock_ahead_of_ours_has_no_age() -> None:
+    api = Api()
+    api.store.put("u1", slate_of(number=7), NOW + 90_000)
+    async with api.client() as http:
+        answer = await http.get("/v1/slates/u1")
+    assert (answer.headers["Age"], answer.headers["X-Slate-Age-Ms"]) == ("0", "0")
