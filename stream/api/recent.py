@@ -75,6 +75,31 @@ def wilson(hits: int, count: int) -> Interval | None:
     return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
 
 
+class Range(NamedTuple):
+    """The ends of a 95 % interval."""
+
+    low: float
+    high: float
+
+
+def mean_range(total: float, squares: float, count: int) -> Range | None:
+    """The interval of a mean by the normal approximation; None of fewer than two.
+
+    It is too short where few values are other than 0, as with purchases: below some 30 of them half of what
+    can happen has not happened yet.
+
+    Args:
+        total: sum of the values, each at least 0.
+        squares: sum of their squares.
+        count: how many they are.
+    """
+    if count < 2:
+        return None
+    mean = total / count
+    half = Z * math.sqrt(max(0.0, squares - count * mean * mean) / (count - 1) / count)
+    return Range(max(0.0, mean - half), mean + half)
+
+
 class _Shown(Struct, gc=False):
     """A slate within the window."""
 
@@ -93,6 +118,13 @@ class _Sum(Struct, gc=False):
     positions: int = 0
     explored: int = 0
     revenue: float = 0.0
+    squares: float = 0.0
+    """Of the slates' revenues."""
+
+    def earn(self, before: float, after: float) -> None:
+        """The revenue of one slate has changed."""
+        self.revenue += after - before
+        self.squares += after * after - before * before
 
 
 class _Second(Struct, gc=False):
@@ -166,19 +198,21 @@ class Recent:
         }
 
     def policies(self) -> list[dict[str, Any]]:
-        """By policy within the window: slates, click rate with its interval, revenue, exploration."""
+        """By policy within the window: slates, click rate and revenue with their intervals, exploration."""
         self._expire()
         told = []
         for name, found in sorted(self._sums.items()):
             if not found.slates:
                 continue
             rate = wilson(found.clicked, found.slates)
+            earned = mean_range(found.revenue, found.squares, found.slates)
             told.append(
                 {
                     "policy": name,
                     "slates": found.slates,
                     "click_rate": rate._asdict() if rate else None,
                     "revenue_per_thousand": 1000 * found.revenue / found.slates,
+                    "revenue_range": [1000 * end for end in earned] if earned else None,
                     "exploration": found.explored / found.positions if found.positions else None,
                 }
             )
@@ -224,8 +258,8 @@ class Recent:
             shown.clicked = True
             found.clicked += 1
         if reward.type == "purchase" and reward.value is not None:
+            found.earn(shown.revenue, shown.revenue + reward.value)
             shown.revenue += reward.value
-            found.revenue += reward.value
 
     def _count(self, item_id: str) -> ItemCount:
         count = self._items.get(item_id)
@@ -247,7 +281,10 @@ class Recent:
         found.clicked -= shown.clicked
         found.positions -= shown.positions
         found.explored -= shown.explored
-        found.revenue -= shown.revenue
+        found.earn(shown.revenue, 0.0)
+        if not found.slates:
+            # What rounding has left must not grow over the days.
+            found.revenue = found.squares = 0.0
 
 
 def _percentile(ages: list[int], share: float) -> int | None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 import signal
 import time
 from collections import Counter
@@ -192,6 +193,20 @@ async def a_policy_is_judged(stage: Stage) -> None:
         assert view.complaints == []
 
 
+async def policies_are_shown_with_what_they_earn(stage: Stage) -> None:
+    async with looking(stage.browser, stage.address, **VIEWS[0]) as view:
+        view.page.set_default_timeout(WAIT_MS)
+        await view.page.goto("/console/live")
+        cells = view.page.locator("#policies tbody tr").first.locator("td, th")
+        await cells.first.wait_for()
+        shown = [await text_of(cell) for cell in await cells.all()]
+        titles = [await text_of(title) for title in await view.page.locator("#policies thead th").all()]
+        ends = [text for title, text in zip(titles, shown, strict=True) if title == "95 % interval"]
+        assert len(ends) == 2
+        assert all(re.fullmatch(r"[\d.,]+( %)? to [\d.,]+( %)?", each) for each in ends), ends
+        assert view.complaints == []
+
+
 async def every_page_is_sound(stage: Stage) -> None:
     """No complaint of the browser, nothing serious of axe, nothing wider than the screen."""
     axe, found = Axe(), []
@@ -225,5 +240,6 @@ async def test_a_person_in_a_browser_sees_the_engine_work_and_nothing_breaks(
         await the_row_follows_the_clicks_also_past_a_kill(stage)
         await hostile_text_stays_text(stage)
         await a_policy_is_judged(stage)
+        await policies_are_shown_with_what_they_earn(stage)
         await dead_letters_are_sent_again_and_dropped(stage)
         await every_page_is_sound(stage)

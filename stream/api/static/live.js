@@ -62,6 +62,7 @@ function policies(found) {
     { title: "Clicked", number: true },
     { title: "95 % interval", number: true },
     { title: "Revenue per 1,000", number: true },
+    { title: "95 % interval", number: true },
     { title: "Explored", number: true },
   ];
   const total = found.reduce((sum, each) => sum + each.slates, 0);
@@ -71,6 +72,7 @@ function policies(found) {
     percent(each.click_rate.share, 2),
     `${percent(each.click_rate.low, 2)} to ${percent(each.click_rate.high, 2)}`,
     number(each.revenue_per_thousand, 1),
+    each.revenue_range ? each.revenue_range.map((end) => number(end, 1)).join(" to ") : "–",
     percent(each.exploration),
   ]);
   return found.length ? table("Policies", columns, rows) : h("p", { class: "soft" }, "No slate yet.");

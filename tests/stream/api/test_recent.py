@@ -1,8 +1,11 @@
 """The last minutes."""
 
 import json
+from statistics import mean, stdev
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from state.event import HEARTBEAT_TENANT, state_key
 from stream.api import recent
@@ -47,6 +50,9 @@ def test_a_click_rate_counts_each_answered_slate_once_and_comes_with_its_interva
     assert told["click_rate"]["share"] == 0.25
     assert told["click_rate"]["low"] < 0.25 < told["click_rate"]["high"]
     assert told["revenue_per_thousand"] == 2000
+    low, high = told["revenue_range"]
+    assert low == 0
+    assert high == pytest.approx(2000 + 1.959964 * 2000)  # values 8, 0, 0, 0: a deviation of 4
     assert (it.item("i1").shown, it.item("i1").rewards, it.item("nothing").shown) == (4, 4, 0)
 
 
@@ -103,3 +109,37 @@ def test_a_wilson_interval_is_the_published_one() -> None:
     assert none is not None
     assert (none.low, round(none.high, 4)) == (0.0, 0.1611)
     assert wilson(0, 0) is None
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["slate", "purchase", "pass"]), st.integers(0, 9), st.floats(0, 1e4)),
+        max_size=60,
+    )
+)
+def test_the_interval_of_revenue_is_that_of_the_slates_within_the_window(
+    steps: list[tuple[str, int, float]],
+) -> None:
+    now, slates_at, earned = [NOW], {}, {}
+    it = Recent(lambda: now[0])
+    for number, (what, pick, amount) in enumerate(steps):
+        if what == "slate":
+            it.take_slates(slates(number, at=now[0]))
+            slates_at[number], earned[number] = now[0], 0.0
+        elif what == "purchase" and slates_at:
+            bought = list(slates_at)[pick % len(slates_at)]
+            it.policies()
+            it.take_rewards([reward(bought, "purchase", value=amount)])
+            earned[bought] += amount
+        else:
+            now[0] += recent.WINDOW_MS // 3
+    alive = [earned[n] for n, at in slates_at.items() if at >= now[0] - recent.WINDOW_MS]
+    found = it.policies()
+    assert [each["slates"] for each in found] == ([len(alive)] if alive else [])
+    if len(alive) < 2:
+        assert all(each["revenue_range"] is None for each in found)
+        return
+    half = 1.959964 * stdev(alive) / len(alive) ** 0.5
+    wanted = [1000 * max(0.0, mean(alive) - half), 1000 * (mean(alive) + half)]
+    assert found[0]["revenue_range"] == pytest.approx(wanted, rel=1e-6, abs=0.1)
