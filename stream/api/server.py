@@ -58,6 +58,10 @@ ADDRESS_TOLD: Final = "API at "
 """What the process says before its address."""
 STOP_SECONDS: Final = 10
 """How long requests may still take once the process is asked to end."""
+TURNS: Final = 10
+"""Of the event loop, until what lies in the sockets is read: taking a connection and reading need five."""
+FLUSH_SECONDS: Final = 3
+"""How long Kafka may still take for what no request waits for any more."""
 KEYS: Final = Kind("API keys", KEYS_REFUSED, KEYS_INFO)
 
 
@@ -200,8 +204,11 @@ class ApiProcess:
             max_request_size=8 << 20,
             **compression(settings),
         )
-        async with producer:
+        await producer.start()
+        try:
             yield producer
+        finally:
+            await stop(producer)
 
 
 def _config(app: ASGIApp, quick: Quick) -> uvicorn.Config:
@@ -235,9 +242,24 @@ class _Server(uvicorn.Server):
         yield
 
     async def shutdown(self, sockets: Any = None) -> None:
-        """End: streams first, which would never end by themselves."""
+        """End: streams first, which would never end by themselves; and no request that is here already."""
         self._closing.set()
+        # uvicorn closes connections of which it has read nothing yet, and those that it has not taken yet.
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
         await super().shutdown(sockets)
+
+
+async def stop(producer: AIOKafkaProducer) -> None:
+    """Stop the producer, which would wait for brokers for as long as they are silent.
+
+    No request waits any more: of what is left, every client was told to send it again.
+    """
+    try:
+        async with asyncio.timeout(FLUSH_SECONDS):
+            await producer.stop()
+    except TimeoutError:
+        log.warning("Kafka did not take what was left in %d s; its senders were told so", FLUSH_SECONDS)
 
 
 def check_reach(settings: Settings) -> None:

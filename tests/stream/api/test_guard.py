@@ -84,6 +84,22 @@ async def test_requests_are_counted_by_route_and_status_and_not_by_path() -> Non
     assert api.metrics.histogram(REQUEST_SECONDS, "get_slate").count == 3
 
 
+async def test_a_request_that_the_server_gives_up_when_it_ends_is_answered() -> None:
+    api = Api()
+    asked: list[asyncio.Task[None]] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        asked.append(asyncio.current_task())  # type: ignore[arg-type]
+        asyncio.get_running_loop().call_soon(asked[0].cancel)
+        await asyncio.sleep(60)
+
+    guard = Guard(app, api.ring, Limiter(1.0, lambda: 0.0), api.metrics)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://127.0.0.1") as http:
+        answer = await http.get("/v1/slates/u1")
+    assert (answer.status_code, answer.json()["reason"]) == (503, "ending")
+    assert answer.headers["Retry-After"]
+
+
 async def test_a_fault_of_ours_is_logged_and_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
     api = Api()
 
