@@ -1,8 +1,14 @@
 """What every request passes."""
 
-import pytest
+import asyncio
 
+import httpx
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from stream.api.guard import Guard
 from stream.api.keys import Access, Keys, hash_of
+from stream.api.limiter import Limiter
 from stream.api.metrics import REQUEST_SECONDS, REQUESTS
 from tests.stream.api.fakes import NOW, Api, slate_of
 
@@ -86,12 +92,12 @@ async def test_requests_are_counted_by_route_and_status_and_not_by_path() -> Non
 
 async def test_a_request_that_the_server_gives_up_when_it_ends_is_answered() -> None:
     api = Api()
-    asked: list[asyncio.Task[None]] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        asked.append(asyncio.current_task())  # type: ignore[arg-type]
-        asyncio.get_running_loop().call_soon(asked[0].cancel)
-        await asyncio.sleep(60)
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().call_soon(task.cancel)
+        await asyncio.Event().wait()
 
     guard = Guard(app, api.ring, Limiter(1.0, lambda: 0.0), api.metrics)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://127.0.0.1") as http:

@@ -1,13 +1,17 @@
 """What the process checks before it serves; that it serves is in `tests/kafka/test_api.py`."""
 
+import asyncio
+import socket
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+from starlette.responses import Response
 
 from state.errors import SetupError
 from state.policy.uniform import Uniform
 from stream.api.popular import Popular
-from stream.api.server import ApiProcess, check_reach
+from stream.api.server import ApiProcess, _config, _Server, check_reach
 from stream.config import load_settings
 from stream.transport import FETCH_WAIT_MS
 from stream.worker_metrics import RULES_INFO, RULES_REFUSED
@@ -93,3 +97,18 @@ async def test_brokers_gather_what_the_apis_models_learn_and_no_workers_wait(tmp
     workers = replica()._settings
     assert workers["fetch_max_wait_ms"] == FETCH_WAIT_MS
     assert "fetch_min_bytes" not in workers
+
+
+async def test_a_request_is_answered_that_came_before_the_end_and_was_not_looked_at() -> None:
+    quick = Mock()
+    quick.answer.return_value = b""
+    server = _Server(_config(Response("here"), quick), asyncio.Event())
+    server.config.load()
+    server.lifespan = server.config.lifespan_class(server.config)
+    listening = socket.create_server(("127.0.0.1", 0))
+    await server.startup([listening])
+    with socket.create_connection(listening.getsockname()) as asking:
+        asking.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        await server.shutdown([listening])
+        answer = asking.recv(1 << 16)
+    assert answer.endswith(b"here")
