@@ -1,11 +1,13 @@
 """What the process checks before it serves; that it serves is in `tests/kafka/test_api.py`."""
 
 import asyncio
+import contextlib
 import socket
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
+import uvloop
 from starlette.responses import Response
 
 from state.errors import SetupError
@@ -99,16 +101,25 @@ async def test_brokers_gather_what_the_apis_models_learn_and_no_workers_wait(tmp
     assert "fetch_min_bytes" not in workers
 
 
-async def test_a_request_is_answered_that_came_before_the_end_and_was_not_looked_at() -> None:
+def test_requests_are_answered_that_came_before_the_end_and_were_not_looked_at() -> None:
     quick = Mock()
     quick.answer.return_value = b""
-    server = _Server(_config(Response("here"), quick), asyncio.Event())
-    server.config.load()
-    server.lifespan = server.config.lifespan_class(server.config)
-    listening = socket.create_server(("127.0.0.1", 0))
-    await server.startup([listening])
-    with socket.create_connection(listening.getsockname()) as asking:
-        asking.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        await server.shutdown([listening])
-        answer = asking.recv(1 << 16)
-    assert answer.endswith(b"here")
+    request = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+    async def answers() -> list[bytes]:
+        server = _Server(_config(Response("here"), quick), asyncio.Event())
+        server.config.load()
+        server.lifespan = server.config.lifespan_class(server.config)
+        listening = socket.create_server(("127.0.0.1", 0), backlog=100)
+        await server.startup([listening])
+        with contextlib.ExitStack() as stack:
+            asking = [
+                stack.enter_context(socket.create_connection(listening.getsockname())) for _ in range(50)
+            ]
+            for each in asking:
+                each.sendall(request)
+            await server.shutdown([listening])
+            return [each.recv(1 << 16) for each in asking]
+
+    # The loop of `freshslate api`, which takes one connection a turn.
+    assert all(answer.endswith(b"here") for answer in uvloop.run(answers()))
