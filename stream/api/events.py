@@ -100,7 +100,8 @@ async def _answer(context: Context, event: Event, future: "asyncio.Future[Kept]"
         return None
     closing = asyncio.create_task(context.closing.wait())
     try:
-        await asyncio.wait({future, closing}, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {future, closing}
+        await asyncio.wait(either, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
         if closing.done() and not future.done():
             # The process ends sooner than most slates that are waited for, but later than most slates come.
             await asyncio.wait({future}, timeout=min(wait, context.settings.api_wait_seconds))
