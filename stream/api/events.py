@@ -100,7 +100,15 @@ async def _answer(context: Context, event: Event, future: "asyncio.Future[Kept]"
     """The event's own slate; None where its type asks for none, or it did not come in time."""
     if event.type not in context.settings.slate_types:
         return None
-    await asyncio.wait([future], timeout=wait)
+    closing = asyncio.create_task(context.closing.wait())
+    try:
+        either: set[asyncio.Future[Any]] = {future, closing}
+        await asyncio.wait(either, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+        if closing.done() and not future.done():
+            # The process ends sooner than most slates that are waited for, but later than most slates come.
+            await asyncio.wait({future}, timeout=min(wait, context.settings.api_wait_seconds))
+    finally:
+        closing.cancel()
     return future.result() if future.done() else None
 
 

@@ -1,5 +1,6 @@
 """What every request passes: an id, a key, a rate; and what is counted of it."""
 
+import asyncio
 import ipaddress
 import logging
 import os
@@ -17,6 +18,7 @@ from stream.api.keys import EVERYTHING, Access, Keys
 from stream.api.limiter import Limiter
 from stream.api.metrics import REQUEST_SECONDS, REQUESTS
 from stream.api.problem import MEDIA_TYPE, Problem, problem
+from stream.api.writer import RETRY_SECONDS
 from stream.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -59,6 +61,12 @@ class Guard:
             await self._app(scope, receive, seen)
         except Problem as error:
             await refuse(error, request_id, seen)
+        except asyncio.CancelledError:
+            # The server gives up on what has not come to its end, and the task has nothing more to do.
+            if seen.status:
+                raise
+            detail = "this process ends before it is done: ask again; events may be there all the same"
+            await refuse(problem("ending", detail, Retry_After=RETRY_SECONDS), request_id, seen)
         except Exception:
             log.exception("request %s failed", request_id)
             if not seen.status:

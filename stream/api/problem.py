@@ -64,6 +64,7 @@ REASONS: Final = {
     "starting": 503,
     "kafka_unavailable": 503,
     "overloaded": 503,
+    "ending": 503,
     "deadline": 504,
 }
 """Every reason of a whole request with its status; a single event has one of `state.errors.REASONS`."""

@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import logging
 import math
+import select
 import signal
-from collections.abc import AsyncIterator, Iterator
+import socket
+from collections.abc import AsyncIterator, Iterable, Iterator
 from functools import partial
 from typing import Any, Final
 
@@ -58,6 +60,10 @@ ADDRESS_TOLD: Final = "API at "
 """What the process says before its address."""
 STOP_SECONDS: Final = 10
 """How long requests may still take once the process is asked to end."""
+TURNS: Final = 10
+"""Of the event loop, in which a connection that was taken is read for the first time; five are enough."""
+FLUSH_SECONDS: Final = 3
+"""How long Kafka may still take for what no request waits for any more."""
 KEYS: Final = Kind("API keys", KEYS_REFUSED, KEYS_INFO)
 
 
@@ -200,8 +206,11 @@ class ApiProcess:
             max_request_size=8 << 20,
             **compression(settings),
         )
-        async with producer:
+        await producer.start()
+        try:
             yield producer
+        finally:
+            await stop(producer)
 
 
 def _config(app: ASGIApp, quick: Quick) -> uvicorn.Config:
@@ -234,10 +243,36 @@ class _Server(uvicorn.Server):
             loop.add_signal_handler(number, self.handle_exit, number, None)
         yield
 
-    async def shutdown(self, sockets: Any = None) -> None:
-        """End: streams first, which would never end by themselves."""
+    async def shutdown(self, sockets: Any = ()) -> None:
+        """End: streams first, which would never end by themselves; and no request that is here already."""
         self._closing.set()
+        await self._take_in(sockets)
         await super().shutdown(sockets)
+
+    async def _take_in(self, sockets: Iterable[socket.socket]) -> None:
+        """Take and read what was sent until now: uvicorn closes connections of which it has read nothing."""
+        untaken = select.poll()
+        for each in sockets:
+            untaken.register(each, select.POLLIN)
+        quiet = 0
+        # A turn takes one connection at least; more may come all the while.
+        for _ in range(self.config.backlog):
+            await asyncio.sleep(0)
+            quiet = 0 if untaken.poll(0) else quiet + 1
+            if quiet == TURNS:
+                return
+
+
+async def stop(producer: AIOKafkaProducer) -> None:
+    """Stop the producer, which would wait for brokers for as long as they are silent.
+
+    No request waits any more: of what is left, every client was told to send it again.
+    """
+    try:
+        async with asyncio.timeout(FLUSH_SECONDS):
+            await producer.stop()
+    except TimeoutError:
+        log.warning("Kafka did not take what was left in %d s; its senders were told so", FLUSH_SECONDS)
 
 
 def check_reach(settings: Settings) -> None:

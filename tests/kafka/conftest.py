@@ -20,6 +20,7 @@ LONGEST = (
     "test_exactly_once",
     "test_audit",
     "test_connection",
+    "test_api_faults",
     "test_demo",
     "test_monitor",
     "test_offpolicy",

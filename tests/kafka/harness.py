@@ -5,13 +5,16 @@ import contextlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import DefaultPartitioner
@@ -27,6 +30,8 @@ from stream.topics import create_topics, topic_specs
 
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 4
+API = [sys.executable, "-m", "agents.commands", "api"]
+API_ADDRESS = re.compile(r"API at (http://\S+)")
 
 
 class Shop:
@@ -130,6 +135,25 @@ async def until(condition: Any, seconds: float, say: Any) -> None:
         if time.monotonic() > deadline:
             pytest.fail(f"not within {seconds} s\n{say()[-8000:]}")
         await asyncio.sleep(0.1)
+
+
+@contextlib.asynccontextmanager
+async def api_of(it: Shop, **environment: str) -> AsyncIterator[aiohttp.ClientSession]:
+    """A session with an API process that is ready."""
+    process = it.start(command=API, **environment)
+    await until(lambda: API_ADDRESS.search(it.log(process)) or process.poll() is not None, 120, it.logs)
+    found = API_ADDRESS.search(it.log(process))
+    assert found is not None, it.log(process)
+    async with aiohttp.ClientSession(found[1]) as session:
+        async with asyncio.timeout(120):
+            while (await session.get("/readyz")).status != 200:
+                await asyncio.sleep(0.1)
+        yield session
+
+
+def click(user: str, item: str, **fields: Any) -> dict[str, Any]:
+    """One event, of now."""
+    return {"type": "click", "user_id": user, "item_id": item, "time": int(time.time() * 1000), **fields}
 
 
 def clicks(count: int, *, users: int = 300, items: int = 150, seed: int = 1) -> Iterator[dict[str, Any]]:

@@ -2,45 +2,17 @@
 
 import asyncio
 import os
-import re
 import signal
-import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import boto3
 import pytest
 
 from stream.api.keys import new_key
 from stream.broker import Broker
-from tests.kafka.harness import Shop, read_json, shop, until
-
-ADDRESS = re.compile(r"API at (http://\S+)")
-API = [sys.executable, "-m", "agents.commands", "api"]
-
-
-@asynccontextmanager
-async def api_of(it: Shop, **environment: str) -> AsyncIterator[aiohttp.ClientSession]:
-    """A session with an API process that is ready."""
-    process = it.start(command=API, **environment)
-    await until(lambda: ADDRESS.search(it.log(process)) or process.poll() is not None, 60, it.logs)
-    found = ADDRESS.search(it.log(process))
-    assert found is not None, it.log(process)
-    async with aiohttp.ClientSession(found[1]) as session:
-        for _ in range(600):
-            async with session.get("/readyz") as answer:
-                if answer.status == 200:
-                    break
-            await asyncio.sleep(0.1)
-        yield session
-
-
-def click(user: str, item: str, **fields: Any) -> dict[str, Any]:
-    return {"type": "click", "user_id": user, "item_id": item, "time": int(time.time() * 1000), **fields}
+from tests.kafka.harness import api_of, click, read_json, shop
 
 
 async def test_an_event_that_is_posted_is_answered_by_its_slate(

@@ -19,8 +19,7 @@ from playwright.async_api import Browser, Locator
 
 from stream.api.console import PAGES
 from tests.kafka.browser import Watched, browsing, chromium, looking
-from tests.kafka.harness import Shop, send, shop
-from tests.kafka.test_api import api_of
+from tests.kafka.harness import Shop, api_of, send, shop
 
 CATEGORIES = ("tea", "shoes", "lamps")
 ITEMS = 12

@@ -12,8 +12,7 @@ import jsonschema
 from stream.api.keys import new_key
 from stream.api.openapi import document
 from stream.api.problem import REASONS
-from tests.kafka.harness import shop
-from tests.kafka.test_api import api_of
+from tests.kafka.harness import api_of, shop
 
 PAGE = (Path(__file__).parents[2] / "docs" / "http.md").read_text()
 EXAMPLE = re.compile(r"```sh (\d{3})\n(.*?)```\n(?:\n```json( same)?\n(.*?)```)?", re.S)

@@ -16,8 +16,7 @@ from deploy.prometheus.server import RULES, Prometheus, faster
 from stream.monitor_metrics import LAG, MONITOR_METRICS
 from tests.deploy import live
 from tests.deploy.tools import tool
-from tests.kafka.harness import Shop, clicks, send, shop, until
-from tests.kafka.test_api import api_of
+from tests.kafka.harness import Shop, api_of, clicks, send, shop, until
 from tests.kafka.test_replay_state import background
 
 ADDRESS = re.compile(r"pages at (http://\S+)")

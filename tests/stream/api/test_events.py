@@ -147,6 +147,29 @@ async def test_a_slate_that_does_not_come_in_time_is_the_latest_one_and_says_so(
     ]
 
 
+async def test_a_slate_is_not_waited_for_until_the_process_has_ended() -> None:
+    api = Api(api_wait_seconds=0.01)
+    api.store.put("u1", slate_of(number=1, event_id="e0"), NOW)
+    async with api.client() as http, asyncio.timeout(10):
+        asking = asyncio.create_task(http.post("/v1/recommend?wait=30", json=CLICK))
+        while not api.producer.sent:
+            await asyncio.sleep(0.001)
+        api.context.closing.set()
+        told = (await asking).json()
+    assert (told["kind"], told["slate_id"]) == ("own", "events-0-1")
+
+
+async def test_a_slate_that_is_about_to_come_when_the_process_ends_is_the_answer() -> None:
+    api = Api(api_wait_seconds=10)
+    api.context.closing.set()
+    async with api.client() as http:
+        asking = asyncio.create_task(http.post("/v1/recommend?wait=30", json=CLICK))
+        while not api.producer.sent:
+            await asyncio.sleep(0.001)
+        api.store.put("u1", slate_of(number=3, event_id="e1"), NOW)
+        assert (await asking).json()["kind"] == "fresh"
+
+
 async def test_an_event_whose_type_asks_for_no_slate_is_not_waited_for() -> None:
     api = Api(slate_types="click")
     async with api.client() as http:

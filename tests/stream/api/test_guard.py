@@ -1,8 +1,14 @@
 """What every request passes."""
 
-import pytest
+import asyncio
 
+import httpx
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from stream.api.guard import Guard
 from stream.api.keys import Access, Keys, hash_of
+from stream.api.limiter import Limiter
 from stream.api.metrics import REQUEST_SECONDS, REQUESTS
 from tests.stream.api.fakes import NOW, Api, slate_of
 
@@ -82,6 +88,22 @@ async def test_requests_are_counted_by_route_and_status_and_not_by_path() -> Non
     assert set(counted.values()) == {2, 1}
     assert counted["get_slate", "200"] == 2
     assert api.metrics.histogram(REQUEST_SECONDS, "get_slate").count == 3
+
+
+async def test_a_request_that_the_server_gives_up_when_it_ends_is_answered() -> None:
+    api = Api()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().call_soon(task.cancel)
+        await asyncio.Event().wait()
+
+    guard = Guard(app, api.ring, Limiter(1.0, lambda: 0.0), api.metrics)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://127.0.0.1") as http:
+        answer = await http.get("/v1/slates/u1")
+    assert (answer.status_code, answer.json()["reason"]) == (503, "ending")
+    assert answer.headers["Retry-After"]
 
 
 async def test_a_fault_of_ours_is_logged_and_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:

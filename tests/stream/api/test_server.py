@@ -1,13 +1,19 @@
 """What the process checks before it serves; that it serves is in `tests/kafka/test_api.py`."""
 
+import asyncio
+import contextlib
+import socket
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+import uvloop
+from starlette.responses import Response
 
 from state.errors import SetupError
 from state.policy.uniform import Uniform
 from stream.api.popular import Popular
-from stream.api.server import ApiProcess, check_reach
+from stream.api.server import ApiProcess, _config, _Server, check_reach
 from stream.config import load_settings
 from stream.transport import FETCH_WAIT_MS
 from stream.worker_metrics import RULES_INFO, RULES_REFUSED
@@ -93,3 +99,27 @@ async def test_brokers_gather_what_the_apis_models_learn_and_no_workers_wait(tmp
     workers = replica()._settings
     assert workers["fetch_max_wait_ms"] == FETCH_WAIT_MS
     assert "fetch_min_bytes" not in workers
+
+
+def test_requests_are_answered_that_came_before_the_end_and_were_not_looked_at() -> None:
+    quick = Mock()
+    quick.answer.return_value = b""
+    request = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+    async def answers() -> list[bytes]:
+        server = _Server(_config(Response("here"), quick), asyncio.Event())
+        server.config.load()
+        server.lifespan = server.config.lifespan_class(server.config)
+        listening = socket.create_server(("127.0.0.1", 0), backlog=100)
+        await server.startup([listening])
+        with contextlib.ExitStack() as stack:
+            asking = [
+                stack.enter_context(socket.create_connection(listening.getsockname())) for _ in range(50)
+            ]
+            for each in asking:
+                each.sendall(request)
+            await server.shutdown([listening])
+            return [each.recv(1 << 16) for each in asking]
+
+    # The loop of `freshslate api`, which takes one connection a turn.
+    assert all(answer.endswith(b"here") for answer in uvloop.run(answers()))
