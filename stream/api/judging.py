@@ -1,11 +1,11 @@
 """`GET /v1/policies` and `POST /v1/policies/judge`: who draws slates, and what another would have earned."""
 
 import asyncio
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import numpy as np
-from msgspec import Struct
+from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -35,6 +35,9 @@ class Question(Struct, forbid_unknown_fields=True):
     """As `freshslate ope` takes it: `softmax:temperature=0.15`."""
     hours: float = 24.0
     mature_seconds: float = MATURE_MS / 1000
+    positions: Annotated[int, Meta(ge=1)] | None = None
+    """Only the first so many of each slate; all if not given. `supported_positions` of the answer says how
+    many the log can speak of."""
 
 
 async def get_policies(request: Request) -> Response:
@@ -84,12 +87,14 @@ async def _judged(context: Context, question: Question, plan: Plan) -> dict[str,
             context.settings, window.since, learners=learners, on_progress=silent
         )
     known = (*assignment(context.settings).policies, *plan.policies)
-    found = await asyncio.to_thread(evaluate_policy, read, plan, Asked(), known=known, believed=believed)
+    looked = Asked(positions=question.positions)
+    found = await asyncio.to_thread(evaluate_policy, read, plan, looked, known=known, believed=believed)
     asked = {
         "policy": question.policy,
         "from": window.since,
         "to": window.until,
         "mature_ms": window.mature_ms,
+        "positions": question.positions,
     }
     return as_json(found, asked)
 

@@ -1,6 +1,7 @@
 """Pictures of the console for the docs: `python -m tests.kafka.pictures ADDRESS docs/console`.
 
-ADDRESS is of an API that serves, such as `freshslate demo --keep` prints.
+ADDRESS is of an API that serves, such as `freshslate demo --keep` prints; for dead letters to see, write
+broken records to its topic of events.
 """
 
 import asyncio
@@ -33,6 +34,8 @@ async def prepare(view: Watched, page: str) -> None:
             await view.page.locator("#grid button.open").nth(n).click()
             await asyncio.sleep(1)
         await view.page.evaluate("scrollTo(0, 0)")
+    if page == "letters":
+        await view.page.locator("#letters input[type=checkbox]").first.check()
     if page == "shopper":
         await view.page.fill("#user", SHOPPER)
         await view.page.press("#user", "Enter")
@@ -40,7 +43,8 @@ async def prepare(view: Watched, page: str) -> None:
     if page == "policies":
         await view.page.fill("#mature", "5")
         await view.page.get_by_role("button", name="Judge").click()
-        await view.page.locator("#judged tbody tr").first.wait_for()
+        await view.page.get_by_role("button", name="Judge the first").click()
+        await view.page.get_by_text("Reading the log").wait_for(state="detached")
 
 
 async def main(address: str, folder: Path) -> None:

@@ -186,9 +186,12 @@ async def a_policy_is_judged(stage: Stage) -> None:
         await view.page.goto("/console/policies")
         await view.page.locator("#force tbody tr").first.wait_for()
         await view.page.fill("#mature", "1")
+        await view.page.fill("#positions", "2")
         await view.page.get_by_role("button", name="Judge").click()
-        await view.page.locator("#judged tbody tr").first.wait_for()
-        assert "snips" in (await text_of(view.page.locator("#judged"))).lower()
+        await view.page.locator("#judged tbody tr", has_text="what was logged").wait_for()
+        told = await text_of(view.page.locator("#judged"))
+        assert "snips" in told.lower()
+        assert "2 positions" in told
         assert view.complaints == []
 
 

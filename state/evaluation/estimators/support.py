@@ -32,6 +32,10 @@ class Support(Struct, frozen=True):
     @property
     def refusal(self) -> str | None:
         """Why an estimate on these weights is not to be printed; None where it may be."""
+        if not self.largest:
+            return (
+                f"effective sample size 0 (at least {MIN_ESS:.0f}): it would show none of the logged slates"
+            )
         if self.ess < MIN_ESS:
             return (
                 f"effective sample size {self.ess:.1f} (at least {MIN_ESS:.0f}): the largest weight is"

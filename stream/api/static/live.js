@@ -1,6 +1,6 @@
 // The last two minutes as lines, policies and what they earn, and who works.
 
-import { call, complain, every, h, head, number, percent, show, table } from "./app.js";
+import { call, clock, complain, every, h, head, number, percent, show, table } from "./app.js";
 
 const $ = (id) => document.getElementById(id);
 const HEIGHT = 200;
@@ -20,8 +20,9 @@ function draw(id, lines, data, scale = {}) {
   if (!charts[id]) {
     const colour = colours();
     const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } };
+    const time = { ...axis, space: 80, values: (_, splits) => splits.map((at) => clock(1000 * at)) };
     const series = lines.map((line) => ({ label: line.label, stroke: colour(line.colour), width: 2, fill: line.fill ? colour(line.fill) : undefined, points: { show: false } }));
-    charts[id] = new uPlot({ width, height: HEIGHT, series: [{}, ...series], scales: { y: scale }, axes: [axis, { ...axis, size: 55 }], cursor: { y: false } }, data, box);
+    charts[id] = new uPlot({ width, height: HEIGHT, series: [{}, ...series], scales: { y: scale }, axes: [time, { ...axis, size: 70 }], cursor: { y: false } }, data, box);
   } else {
     charts[id].setData(data);
     if (charts[id].width !== width) charts[id].setSize({ width, height: HEIGHT });

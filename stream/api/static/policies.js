@@ -36,20 +36,36 @@ function beliefs(told) {
   );
 }
 
+// An interval, from one end to the other; a dash where there is none.
+const range = (ends) => (ends ? `${number(ends[0], 4)} to ${number(ends[1], 4)}` : "–");
+
 function judged(told) {
   const columns = [{ title: "Estimator" }, { title: "Reward a slate", number: true }, { title: "95 % interval, or why there is none" }];
-  const rows = Object.entries(told.whole.estimates || {}).map(([name, each]) => [
+  const { estimates, logged, supported_positions: supported } = told.whole;
+  const rows = Object.entries(estimates || {}).map(([name, each]) => [
     name,
     each.value === null ? "refused" : number(each.value, 4),
-    each.ci95 ? `${number(each.ci95[0], 4)} to ${number(each.ci95[1], 4)}` : each.refused || "–",
+    each.ci95 ? range(each.ci95) : each.refused || "–",
   ]);
+  rows.unshift(["what was logged", number(logged.value, 4), range(logged.ci95)]);
   return h(
     "div",
     { class: "card" },
-    h("h3", {}, told.asked.policy, " ", h("span", { class: "soft" }, `${number(told.slates)} slates`)),
+    h("h3", {}, told.asked.policy, " ", h("span", { class: "soft" }, `${number(told.slates)} slates, ${told.positions} positions`)),
+    supported && supported < told.positions ? fewer(supported) : null,
     table("Estimates", columns, rows),
     h("details", {}, h("summary", {}, "All of it"), h("pre", {}, JSON.stringify(told, null, 2))),
   );
+}
+
+// The log can answer for the top of the slates, where it cannot for all of them.
+function fewer(positions) {
+  const again = () => {
+    $("positions").value = positions;
+    $("judge").requestSubmit();
+  };
+  const button = h("button", { type: "button", onclick: again }, `Judge the first ${positions}`);
+  return h("p", {}, "Slates differ too much further down: the log answers for their top. ", button);
 }
 
 async function look() {
@@ -67,7 +83,8 @@ $("judge").addEventListener("submit", async (event) => {
   $("go").disabled = true;
   show($("judged"), h("p", { class: "soft", role: "status" }, "Reading the log …"));
   try {
-    const body = { policy: $("policy").value.trim(), hours: Number($("hours").value), mature_seconds: Number($("mature").value) };
+    const positions = Number($("positions").value) || null;
+    const body = { policy: $("policy").value.trim(), hours: Number($("hours").value), mature_seconds: Number($("mature").value), positions };
     show($("judged"), judged(await call("/v1/policies/judge", { method: "POST", body })));
   } catch (error) {
     complain($("judged"), error);

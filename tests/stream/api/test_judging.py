@@ -29,3 +29,11 @@ async def test_a_body_that_names_none_says_what_to_send() -> None:
     async with Api().client() as http:
         answer = await http.post("/v1/policies/judge", json={"police": "greedy"})
     assert (answer.status_code, "greedy" in answer.json()["detail"]) == (400, True)
+
+
+@pytest.mark.parametrize("positions", [0, -1, 1.5, "all"])
+async def test_so_many_positions_as_there_cannot_be_are_refused(positions: object) -> None:
+    async with Api().client() as http:
+        asked = {"policy": "greedy", "positions": positions}
+        answer = await http.post("/v1/policies/judge", json=asked)
+    assert (answer.status_code, "positions" in answer.json()["detail"]) == (400, True)
