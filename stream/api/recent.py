@@ -26,7 +26,6 @@ MOST_AGES: Final = 2000
 MOST_ITEMS: Final = 50_000
 Z: Final = 1.959964
 """Of a 95 % interval."""
-CLICKS: Final = frozenset({"click", "view"})
 
 
 class _Item(Struct, gc=False):
@@ -109,12 +108,14 @@ class _Shown(Struct, gc=False):
     positions: int
     explored: int
     clicked: bool = False
+    viewed: bool = False
     revenue: float = 0.0
 
 
 class _Sum(Struct, gc=False):
     slates: int = 0
     clicked: int = 0
+    viewed: int = 0
     positions: int = 0
     explored: int = 0
     revenue: float = 0.0
@@ -198,13 +199,19 @@ class Recent:
         }
 
     def policies(self) -> list[dict[str, Any]]:
-        """By policy within the window: slates, click rate and revenue with their intervals, exploration."""
+        """By policy within the window: slates, click rate and revenue with their intervals, exploration.
+
+        The rate is the share of published slates with a click on one of their items, also of those that
+        nobody saw: the API does not read impressions. Where no slate has a click, that of those with a view.
+        """
         self._expire()
         told = []
+        # Who sends no clicks, as a feed may, says by views what was opened.
+        sends_clicks = any(found.clicked for found in self._sums.values())
         for name, found in sorted(self._sums.items()):
             if not found.slates:
                 continue
-            rate = wilson(found.clicked, found.slates)
+            rate = wilson(found.clicked if sends_clicks else found.viewed, found.slates)
             earned = mean_range(found.revenue, found.squares, found.slates)
             told.append(
                 {
@@ -254,9 +261,12 @@ class Recent:
         if shown is None:
             return
         found = self._sums[shown.policy]
-        if reward.type in CLICKS and not shown.clicked:
+        if reward.type == "click" and not shown.clicked:
             shown.clicked = True
             found.clicked += 1
+        if reward.type == "view" and not shown.viewed:
+            shown.viewed = True
+            found.viewed += 1
         if reward.type == "purchase" and reward.value is not None:
             found.earn(shown.revenue, shown.revenue + reward.value)
             shown.revenue += reward.value
@@ -279,6 +289,7 @@ class Recent:
         found = self._sums[shown.policy]
         found.slates -= 1
         found.clicked -= shown.clicked
+        found.viewed -= shown.viewed
         found.positions -= shown.positions
         found.explored -= shown.explored
         found.earn(shown.revenue, 0.0)

@@ -56,6 +56,15 @@ def test_a_click_rate_counts_each_answered_slate_once_and_comes_with_its_interva
     assert (it.item("i1").shown, it.item("i1").rewards, it.item("nothing").shown) == (4, 4, 0)
 
 
+def test_views_are_counted_where_nobody_sends_clicks() -> None:
+    it = Recent(lambda: NOW)
+    it.take_slates(slates(1, 2, 3, 4))
+    it.take_rewards([reward(1, "view"), reward(1, "view"), reward(2, "view")])
+    assert it.policies()[0]["click_rate"]["share"] == 0.5
+    it.take_rewards([reward(3)])
+    assert it.policies()[0]["click_rate"]["share"] == 0.25
+
+
 def test_what_is_older_than_the_window_counts_no_more() -> None:
     now = [NOW]
     it = Recent(lambda: now[0])
