@@ -84,8 +84,7 @@ class Range(NamedTuple):
 def mean_range(total: float, squares: float, count: int) -> Range | None:
     """The interval of a mean by the normal approximation; None of fewer than two.
 
-    It is too short where few values are other than 0, as with purchases: below some 30 of them half of what
-    can happen has not happened yet.
+    It is too short where few values are other than 0, as with purchases, and for values of the same users.
 
     Args:
         total: sum of the values, each at least 0.
