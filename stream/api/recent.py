@@ -24,6 +24,7 @@ MOST_SLATES: Final = 100_000
 MOST_AGES: Final = 2000
 """Ages of one second that percentiles are made of."""
 MOST_ITEMS: Final = 50_000
+MILLION: Final = 1_000_000
 Z: Final = 1.959964
 """Of a 95 % interval."""
 
@@ -81,7 +82,7 @@ class Range(NamedTuple):
     high: float
 
 
-def mean_range(total: float, squares: float, count: int) -> Range | None:
+def mean_range(total: int, squares: int, count: int) -> Range | None:
     """The interval of a mean by the normal approximation; None of fewer than two.
 
     It is too short where few values are other than 0, as with purchases, and for values of the same users.
@@ -94,7 +95,7 @@ def mean_range(total: float, squares: float, count: int) -> Range | None:
     if count < 2:
         return None
     mean = total / count
-    half = Z * math.sqrt(max(0.0, squares - count * mean * mean) / (count - 1) / count)
+    half = Z * math.sqrt((count * squares - total * total) / (count * count * (count - 1)))
     return Range(max(0.0, mean - half), mean + half)
 
 
@@ -108,7 +109,8 @@ class _Shown(Struct, gc=False):
     explored: int
     clicked: bool = False
     viewed: bool = False
-    revenue: float = 0.0
+    revenue: int = 0
+    """In millionths, as below."""
 
 
 class _Sum(Struct, gc=False):
@@ -117,11 +119,12 @@ class _Sum(Struct, gc=False):
     viewed: int = 0
     positions: int = 0
     explored: int = 0
-    revenue: float = 0.0
-    squares: float = 0.0
+    revenue: int = 0
+    """In millionths: whole numbers leave nothing behind when slates leave the window."""
+    squares: int = 0
     """Of the slates' revenues."""
 
-    def earn(self, before: float, after: float) -> None:
+    def earn(self, before: int, after: int) -> None:
         """The revenue of one slate has changed."""
         self.revenue += after - before
         self.squares += after * after - before * before
@@ -217,8 +220,8 @@ class Recent:
                     "policy": name,
                     "slates": found.slates,
                     "click_rate": rate._asdict() if rate else None,
-                    "revenue_per_thousand": 1000 * found.revenue / found.slates,
-                    "revenue_range": [1000 * end for end in earned] if earned else None,
+                    "revenue_per_thousand": 1000 * found.revenue / found.slates / MILLION,
+                    "revenue_range": [1000 * end / MILLION for end in earned] if earned else None,
                     "exploration": found.explored / found.positions if found.positions else None,
                 }
             )
@@ -267,8 +270,9 @@ class Recent:
             shown.viewed = True
             found.viewed += 1
         if reward.type == "purchase" and reward.value is not None:
-            found.earn(shown.revenue, shown.revenue + reward.value)
-            shown.revenue += reward.value
+            after = shown.revenue + round(reward.value * MILLION)
+            found.earn(shown.revenue, after)
+            shown.revenue = after
 
     def _count(self, item_id: str) -> ItemCount:
         count = self._items.get(item_id)
@@ -291,10 +295,7 @@ class Recent:
         found.viewed -= shown.viewed
         found.positions -= shown.positions
         found.explored -= shown.explored
-        found.earn(shown.revenue, 0.0)
-        if not found.slates:
-            # What rounding has left must not grow over the days.
-            found.revenue = found.squares = 0.0
+        found.earn(shown.revenue, 0)
 
 
 def _percentile(ages: list[int], share: float) -> int | None:
