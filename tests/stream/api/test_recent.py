@@ -56,6 +56,15 @@ def test_a_click_rate_counts_each_answered_slate_once_and_comes_with_its_interva
     assert (it.item("i1").shown, it.item("i1").rewards, it.item("nothing").shown) == (4, 4, 0)
 
 
+def test_a_slate_that_is_published_again_counts_once() -> None:
+    it = Recent(lambda: NOW)
+    for _ in range(2):
+        it.take_slates(slates(1, 2))
+        it.take_rewards([reward(1)])
+    (told,) = it.policies()
+    assert (told["slates"], told["click_rate"]["share"], it.item("i1").shown) == (2, 0.5, 2)
+
+
 def test_views_are_counted_where_nobody_sends_clicks() -> None:
     it = Recent(lambda: NOW)
     it.take_slates(slates(1, 2, 3, 4))
