@@ -51,13 +51,13 @@ class Quick:
         self._keys = keys
         self._limiter = limiter
 
-    def answer(self, target: bytes, fields: Fields, common: bytes) -> bytes:
+    def answer(self, target: bytes, fields: Fields, common: Fields) -> bytes:
         """The whole answer; empty: the request goes the long way.
 
         Args:
             target: of a GET request, as it came.
             fields: its headers, names in lower case.
-            common: headers that the server adds to every answer, as they are sent.
+            common: headers that the server adds to every answer.
         """
         found = _TARGET.fullmatch(target)
         if found is None or any(name in _UNUSUAL for name, _ in fields):
@@ -69,26 +69,24 @@ class Quick:
         except Problem:
             return b""
         user = User(found[1].decode(), access.own_tenant)
-        if not access.has(SLATES) or self._context.store.latest(user.key, DEFAULT_SCENARIO) is None:
+        kept = self._context.store.latest(user.key, DEFAULT_SCENARIO)
+        # The limiter is asked last, since it takes a token where the answer is yes.
+        if not access.has(SLATES) or kept is None or self._limiter.wait(access.name):
             return b""
-        # The last question, since it takes a token where the answer is yes.
-        if self._limiter.wait(access.name):
-            return b""
-        own = own_slate(self._context, user, DEFAULT_SCENARIO, None, headers.get("if-none-match"))
-        if own is None:
-            return b""
+        own = own_slate(self._context, user, kept, None, headers.get("if-none-match"))
         metrics = self._context.metrics
         metrics.add(REQUESTS, 1, _ROUTE, _LABEL[own.status])
         metrics.observe(REQUEST_SECONDS, (time.perf_counter() - started,), _ROUTE)
         return _written(own, request_id_of(headers), common)
 
 
-def _written(own: OwnSlate, request_id: str, common: bytes) -> bytes:
+def _written(own: OwnSlate, request_id: str, common: Fields) -> bytes:
+    added = b"".join([b"%s: %s\r\n" % field for field in common])
     lines = [f"{name}: {value}\r\n" for name, value in own.headers.items()]
     if own.body:
         lines.append(f"content-length: {len(own.body)}\r\ncontent-type: {JSON}\r\n")
     lines.append(f"x-request-id: {request_id}\r\n\r\n")
-    return b"".join((STATUS_LINE[own.status], common, "".join(lines).encode("latin-1"), own.body))
+    return b"".join((STATUS_LINE[own.status], added, "".join(lines).encode("latin-1"), own.body))
 
 
 class _Answered:
@@ -144,9 +142,8 @@ class QuickProtocol(HttpToolsProtocol):
             or self._is_busy()
         ):
             return False
-        common = b"".join([b"%s: %s\r\n" % field for field in self.server_state.default_headers])
         try:
-            answer = self._quick.answer(self.url, self.headers, common)
+            answer = self._quick.answer(self.url, self.headers, self.server_state.default_headers)
         except Exception:
             # The long way meets the same fault, and answers with the id that it is logged under.
             log.debug("a quick answer failed", exc_info=True)

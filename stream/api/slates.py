@@ -37,8 +37,9 @@ async def get_slate(request: Request) -> Response:
     context = context_of(request)
     user = user_of(request, access)
     scenario, limit = scenario_of(request), limit_of(request)
-    own = own_slate(context, user, scenario, limit, request.headers.get("if-none-match"))
-    if own is not None:
+    kept = context.store.latest(user.key, scenario)
+    if kept is not None:
+        own = own_slate(context, user, kept, limit, request.headers.get("if-none-match"))
         return Response(own.body, own.status, own.headers, media_type=JSON if own.body else None)
     popular = await popular_for(context, user, scenario)
     rendered = render("popular", popular, limit)
@@ -46,21 +47,16 @@ async def get_slate(request: Request) -> Response:
     return Response(rendered.body, 200, {"Cache-Control": "no-store"}, media_type=JSON)
 
 
-def own_slate(
-    context: Context, user: User, scenario: str, limit: int | None, known: str | None
-) -> OwnSlate | None:
-    """The user's latest slate of a scenario; None where there is none.
+def own_slate(context: Context, user: User, kept: Kept, limit: int | None, known: str | None) -> OwnSlate:
+    """The user's latest slate of a scenario.
 
     Args:
         context: what the API works with.
         user: whose.
-        scenario: one of `state.event.SCENARIOS`.
+        kept: the slate.
         limit: most items; None for all.
         known: tag of the answer that the caller has.
     """
-    kept = context.store.latest(user.key, scenario)
-    if kept is None:
-        return None
     age = max(0, context.now() - kept.stamped)
     headers = {
         "etag": tag_of(kept, limit),
