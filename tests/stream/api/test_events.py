@@ -229,3 +229,13 @@ async def test_before_all_is_read_nothing_is_taken_that_awaits_its_slate() -> No
     assert (answer.status_code, answer.json()["reason"]) == (503, "starting")
     assert answer.headers["Retry-After"]
     assert (taken.status_code, len(api.producer.sent)) == (202, 1)
+
+
+async def test_a_clock_that_is_ahead_by_less_than_is_allowed_is_taken() -> None:
+    api = Api()
+    ahead = NOW + 1000 * api.settings.max_event_ahead_seconds
+    async with api.client() as http:
+        taken = await http.post("/v1/events", json={**CLICK, "time": ahead})
+        refused = await http.post("/v1/events", json={**CLICK, "time": ahead + 1000})
+    assert (taken.status_code, [event["time"] for event in api.events()]) == (202, [ahead])
+    assert (refused.status_code, refused.json()["errors"][0]["reason"]) == (422, "time_in_future")
