@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from msgspec import convert
@@ -68,7 +68,7 @@ from stream.stopping import Stopping
 from stream.transaction import Publisher, TransactionalPublisher
 from stream.watched_file import WatchedFile
 from stream.work import Engine, work
-from stream.worker_metrics import CYCLE_SECONDS, EVENTS, LOOP_DELAY, STAGE_SECONDS, WorkerMetrics
+from stream.worker_metrics import LOOP_DELAY, WorkerMetrics, told
 
 log = logging.getLogger(__name__)
 
@@ -108,12 +108,7 @@ class Worker:
             snapshot=folder / SNAPSHOT,
             snapshot_seconds=settings.snapshot_seconds,
         )
-        serving = assignment(settings)
-        self.replica.teach({each.name: each.source for each in self._plugged}, learners_of(serving.policies))
-        decide = recommender(settings, self.replica.models, self._plugged, serving=serving)
-        self.replica.believe(partial(setattr, decide, "beliefs"))
-        self._files = watched_files(decide, settings, self.metrics)
-        self.rankers = RankerFollower(settings, partial(setattr, decide, "ranker"))
+        decide, self._files, self.rankers = deciding(settings, self.replica, self.metrics, self._plugged)
         published = published_over(decide, settings)
         self.partitions = Partitions(settings, folder, writer=self._transactional_id, published=published)
         self.loop = Loop(
@@ -211,21 +206,6 @@ def calm_collector() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-def told(metrics: Metrics) -> str:
-    """One line on what was done and what it took; `benchmarks/job.py` reads it."""
-    events, cycles = metrics.value(EVENTS), metrics.histogram(CYCLE_SECONDS).count
-
-    def spent(*stages: str) -> float:
-        return sum(metrics.histogram(STAGE_SECONDS, stage).sum for stage in stages)
-
-    return (
-        f"processed {events:.0f} events in {cycles} cycles: "
-        f"step {1e6 * spent('decode', 'read', 'decide', 'encode') / max(1, events):.1f} us, "
-        f"commit {1e3 * spent('commit') / max(1, cycles):.2f} ms a cycle, "
-        f"apply {1e6 * spent('apply') / max(1, events):.1f} us"
-    )
-
-
 def publisher(settings: Settings, transactional_id: str) -> Publisher:
     """How this worker writes, by its processing guarantee."""
     if settings.processing_guarantee == "at_least_once":
@@ -240,6 +220,26 @@ def publisher(settings: Settings, transactional_id: str) -> Publisher:
         timeout_seconds=settings.transaction_timeout_seconds,
         compression=settings.kafka_compression,
     )
+
+
+class Deciding(NamedTuple):
+    """What decides slates, and what it follows."""
+
+    decide: Recommender
+    files: dict[str, WatchedFile[Any]]
+    rankers: RankerFollower
+
+
+def deciding(
+    settings: Settings, replica: Replica, metrics: Metrics, plugged: Sequence[Plugged] = ()
+) -> Deciding:
+    """What decides slates as workers do: by a replica's models and beliefs, rankers, rules and policies."""
+    serving = assignment(settings)
+    replica.teach({each.name: each.source for each in plugged}, learners_of(serving.policies))
+    decide = recommender(settings, replica.models, plugged, serving=serving)
+    replica.believe(partial(setattr, decide, "beliefs"))
+    rankers = RankerFollower(settings, partial(setattr, decide, "ranker"))
+    return Deciding(decide, watched_files(decide, settings, metrics), rankers)
 
 
 def recommender(

@@ -274,3 +274,18 @@ class WorkerMetrics(Metrics):
         """An input partition is no longer ours."""
         self.forget(LAG, topic, str(partition))
         self.forget(LAG_SECONDS, topic, str(partition))
+
+
+def told(metrics: Metrics) -> str:
+    """One line on what was done and what it took; `benchmarks/job.py` reads it."""
+    events, cycles = metrics.value(EVENTS), metrics.histogram(CYCLE_SECONDS).count
+
+    def spent(*stages: str) -> float:
+        return sum(metrics.histogram(STAGE_SECONDS, stage).sum for stage in stages)
+
+    return (
+        f"processed {events:.0f} events in {cycles} cycles: "
+        f"step {1e6 * spent('decode', 'read', 'decide', 'encode') / max(1, events):.1f} us, "
+        f"commit {1e3 * spent('commit') / max(1, cycles):.2f} ms a cycle, "
+        f"apply {1e6 * spent('apply') / max(1, events):.1f} us"
+    )

@@ -22,8 +22,7 @@ from benchmarks.report import InputReport, Report, WireRound, as_json, as_markdo
 from benchmarks.stages import STAGES, Stages, Stopwatch
 from benchmarks.throughput import arguments
 from state.event import TYPE_CODES
-from stream.worker import told
-from stream.worker_metrics import CYCLE_SECONDS, EVENTS, STAGE_SECONDS, WorkerMetrics
+from stream.worker_metrics import CYCLE_SECONDS, EVENTS, STAGE_SECONDS, WorkerMetrics, told
 
 
 def job_round(rate: float) -> JobRound:

@@ -16,8 +16,6 @@ from aiokafka import AIOKafkaProducer
 from starlette.types import ASGIApp
 
 from state.errors import SetupError
-from state.policy.river_model import learners_of
-from state.recommend import Recommender
 from stream.api.application import application
 from stream.api.context import Context
 from stream.api.decisions import Decisions
@@ -41,13 +39,12 @@ from stream.config import Settings
 from stream.connection import arguments, compression, connection
 from stream.followed import followed_topics, learning_config
 from stream.metrics import Metrics
-from stream.ranker import RankerFollower
 from stream.replica import Replica
 from stream.times import now_ms
 from stream.topics import describe
 from stream.watched_file import Kind, WatchedFile
 from stream.web import listen
-from stream.worker import assignment, event_rules, model_config, recommender, warm, watched_files
+from stream.worker import deciding, event_rules, model_config, warm
 
 log = logging.getLogger(__name__)
 
@@ -99,13 +96,8 @@ class ApiProcess:
             snapshot_seconds=math.inf,
         )
         self.replica.gather(GATHER_MS)
-        serving = assignment(settings)
-        self.replica.teach({}, learners_of(serving.policies))
-        self.decide: Recommender = recommender(settings, self.replica.models, serving=serving)
-        self.replica.believe(partial(setattr, self.decide, "beliefs"))
-        self.files = watched_files(self.decide, settings, self.metrics)
-        """Business rules and policies, which popular slates keep to as workers' do."""
-        self.rankers = RankerFollower(settings, partial(setattr, self.decide, "ranker"))
+        # Popular slates keep to business rules and policies as workers' do.
+        self.decide, self.files, self.rankers = deciding(settings, self.replica, self.metrics)
         self.ring = KeyRing(None, settings.api_cors_origins)
         self._closing = asyncio.Event()
 

@@ -34,9 +34,8 @@ from stream.worker import (
     publisher,
     recommender,
     step_rules,
-    told,
 )
-from stream.worker_metrics import CYCLE_SECONDS, EVENTS, LOOP_DELAY, STAGE_SECONDS, WorkerMetrics
+from stream.worker_metrics import LOOP_DELAY
 from tests.stream.distributions import install
 from tests.stream.fakes import MemoryInput, until
 from tests.stream.made_ranker import made_artefact
@@ -464,18 +463,6 @@ async def test_at_its_start_the_worker_says_what_is_not_wise(tmp_path, started, 
         await worker.start()
     await worker.stop()
     assert "FRESHSLATE_REPLICATION" in caplog.text
-
-
-def test_what_was_done_is_told_in_one_line_with_microseconds_per_event():
-    metrics = WorkerMetrics()
-    metrics.add(EVENTS, 100, "events", "click")
-    metrics.observe(CYCLE_SECONDS, [0.1] * 4)
-    for stage, seconds in (("decode", 0.001), ("decide", 0.004), ("commit", 0.02), ("apply", 0.002)):
-        metrics.observe(STAGE_SECONDS, [seconds], stage)
-    assert told(metrics) == (
-        "processed 100 events in 4 cycles: step 50.0 us, commit 5.00 ms a cycle, apply 20.0 us"
-    )
-    assert told(WorkerMetrics()).startswith("processed 0 events in 0 cycles")
 
 
 async def test_a_worker_that_never_started_can_be_stopped(worker):

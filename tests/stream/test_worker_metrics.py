@@ -9,14 +9,18 @@ from state.errors import REASONS
 from state.event import EVENT_TYPES, SCENARIOS
 from state.exposure import HOWS
 from stream.worker_metrics import (
+    CYCLE_SECONDS,
     EVENT_TO_SLATE,
+    EVENTS,
     LAG,
     LAG_SECONDS,
     METRICS,
     PHASES,
     RECORD_TO_SLATE,
+    STAGE_SECONDS,
     STAGES,
     WorkerMetrics,
+    told,
 )
 
 BASE_UNITS = {"seconds", "bytes", "ratio"}
@@ -90,3 +94,15 @@ def test_lag_is_shown_until_the_partition_is_somebody_elses():
     metrics.forget_lag("events", 4)
     assert metrics.registry.get_sample_value(LAG.name, place) is None
     assert metrics.registry.get_sample_value(LAG_SECONDS.name, place) is None
+
+
+def test_what_was_done_is_told_in_one_line_with_microseconds_per_event():
+    metrics = WorkerMetrics()
+    metrics.add(EVENTS, 100, "events", "click")
+    metrics.observe(CYCLE_SECONDS, [0.1] * 4)
+    for stage, seconds in (("decode", 0.001), ("decide", 0.004), ("commit", 0.02), ("apply", 0.002)):
+        metrics.observe(STAGE_SECONDS, [seconds], stage)
+    assert told(metrics) == (
+        "processed 100 events in 4 cycles: step 50.0 us, commit 5.00 ms a cycle, apply 20.0 us"
+    )
+    assert told(WorkerMetrics()).startswith("processed 0 events in 0 cycles")
